@@ -1,0 +1,40 @@
+"""Every word a guard is given, and every way its answer is read. `FORMATS` is the table."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from guardreasoner.types import Exchange, Malformed, Task, Verdict
+
+
+class Format(Protocol):
+    """How one family of guards is asked and read.
+
+    A complete text is `render(exchange) + think + reasoning + answers_open`, then for each task in the paper's order
+    `cue(task)` and `choice(task, label)` (or `not_applicable(task)`), then `close`. Without reasoning, `think` and the
+    reasoning are left out. All parts after `render` are what training writes, forcing appends and `read` reads.
+    """
+
+    name: str
+    think: str
+    answers_open: str
+    close: str
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Strings at which reasoning ends."""
+        ...
+
+    def render(self, exchange: Exchange) -> str: ...
+
+    def cue(self, task: Task) -> str: ...
+
+    def choice(self, task: Task, label: str) -> str: ...
+
+    def not_applicable(self, task: Task) -> str:
+        """What stands instead of cue and choice for a task that does not apply ('' = nothing stands there)."""
+        ...
+
+    def read(self, text: str, exchange: Exchange) -> Verdict | Malformed:
+        """From the model's text (what follows `render`) to a Verdict; the last complete answer block counts."""
+        ...

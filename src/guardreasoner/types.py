@@ -1,0 +1,148 @@
+"""The nouns. What touches a file or a wire is a frozen record that refuses unknown fields."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Harmfulness = Literal["harmful", "unharmful"]
+Refusal = Literal["refusal", "compliance"]
+Mode = Literal["reason", "fast"]
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, and a field it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(Enum):
+    """The three questions of the paper (section 3), each with its positive and negative label."""
+
+    PROMPT_HARMFULNESS = "prompt_harmfulness"
+    RESPONSE_REFUSAL = "response_refusal"
+    RESPONSE_HARMFULNESS = "response_harmfulness"
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """(positive, negative), as the paper counts F1."""
+        return ("refusal", "compliance") if self is Task.RESPONSE_REFUSAL else ("harmful", "unharmful")
+
+    @property
+    def positive(self) -> str:
+        return self.labels[0]
+
+    @property
+    def needs_response(self) -> bool:
+        return self is not Task.PROMPT_HARMFULNESS
+
+
+class Exchange(Record):
+    """What is judged. `response` None: there was none."""
+
+    prompt: str
+    response: str | None = None
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that apply, in the paper's order; a prompt alone has no response tasks."""
+        return tuple(task for task in Task if self.response is not None or not task.needs_response)
+
+
+class Labels(Record):
+    """One answer per task; None = not annotated or not applicable. Gold and predicted have this shape."""
+
+    prompt_harmfulness: Harmfulness | None = None
+    response_refusal: Refusal | None = None
+    response_harmfulness: Harmfulness | None = None
+
+    def get(self, task: Task) -> str | None:
+        return getattr(self, task.value)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that have an answer here."""
+        return tuple(task for task in Task if self.get(task) is not None)
+
+
+class Sample(Record):
+    """One labelled exchange. `id` is unique within `source`."""
+
+    id: str
+    source: str
+    exchange: Exchange
+    labels: Labels
+
+
+class Scores(Record):
+    """P(positive label) per task, in [0, 1]; None where the task does not apply or the model gave no probability."""
+
+    prompt_harmfulness: float | None = None
+    response_refusal: float | None = None
+    response_harmfulness: float | None = None
+
+    def get(self, task: Task) -> float | None:
+        return getattr(self, task.value)
+
+
+class Usage(Record):
+    """Tokens of one check, and its share of the wall-clock seconds of the batch it ran in."""
+
+    prompt_tokens: int | None = None
+    reasoning_tokens: int = 0
+    seconds: float | None = None
+
+
+class Verdict(Record):
+    """A complete reading: one label per task that applies, and how it came about."""
+
+    labels: Labels
+    reasoning: str | None = None
+    scores: Scores | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    mode: Mode | None = None
+
+    @property
+    def flagged(self) -> bool:
+        """True when the request or the response is harmful. A refusal alone is never flagged."""
+        return "harmful" in (self.labels.prompt_harmfulness, self.labels.response_harmfulness)
+
+
+class Malformed(Record):
+    """A model's text that holds no complete answer, and why. A failed reading is a type, never a label."""
+
+    text: str
+    reason: str
+
+
+class SFTExample(Record):
+    """One training text; loss falls on `completion` alone. Columns as TRL names them."""
+
+    id: str
+    source: str
+    prompt: str
+    completion: str
+
+
+class SamplingParams(Record):
+    """How to sample, in vLLM's words. `temperature` 0 is greedy. A stop string is not part of the text returned."""
+
+    n: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    logprobs: bool = False
+
+
+class Completion(Record):
+    """One sampled text. `logprobs`: natural-log probability of each token (temperature 1), where asked for."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    num_tokens: int
+    logprobs: tuple[float, ...] | None = None
