@@ -4,6 +4,7 @@ GuardReasonerError
 ├── InputError (ValueError)          what was handed in cannot be used: text, file, column, recipe, option
 ├── MissingExtra (ImportError)       an optional dependency is not installed; the sentence says the cure
 ├── EngineError (RuntimeError)       the model or its server failed; nothing was judged
+│   └── NoProbabilities              this model or server gives no log-probabilities, so `choose` cannot work with it
 └── MalformedAnswer (RuntimeError)   the model answered, but no verdict can be read; `.malformed` holds the text
 
 Whoever adds one: inherit GuardReasonerError and the standard error it refines, and draw it above.
@@ -34,6 +35,10 @@ class MissingExtra(GuardReasonerError, ImportError):
 
 class EngineError(GuardReasonerError, RuntimeError):
     """The model or its server failed; nothing was judged."""
+
+
+class NoProbabilities(EngineError):
+    """The model or its server gives no log-probabilities, now or later; the guard then reads written answers."""
 
 
 class MalformedAnswer(GuardReasonerError, RuntimeError):
