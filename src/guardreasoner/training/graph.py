@@ -29,8 +29,8 @@ Array = npt.NDArray[Any]
 Precision = Literal["int8", "float32"]
 
 OPSET, IR_VERSION = 17, 9  # read by every onnxruntime since 1.17
-# 7 bits: without VNNI, x86 kernels add two uint8 x int8 products in 16 bits, and 2 * 255 * 63 is the most that fits
-WEIGHT_LEVELS = 63
+# without VNNI, x86 kernels add two neighbouring uint8 x int8 products in 16 bits; 255 * (127 + 1 for rounding) still fits
+WEIGHT_LEVELS = 127
 ACTIVATION_LEVELS, ACTIVATION_ZERO = 127, 128
 MASKED = np.float32(-1e9)
 ROPE_MARGIN = 64  # padding of a ragged batch may stand behind the last position of the context
@@ -73,7 +73,7 @@ class GraphBuilder:
 
     def const(self, value: Array, name: str | None = None) -> str:
         """A constant; small unnamed ones are shared."""
-        name = name or f"c_{value.dtype}_{value.shape}_{value.tobytes().hex()[:512]}"
+        name = name or f"{value.dtype}{value.shape}_{value.tobytes().hex()}"
         if name not in self.constants:
             self.constants[name] = self._numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
@@ -86,9 +86,10 @@ class GraphBuilder:
 
 
 def quantize(weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Rows of [out, in] as int8 with one scale per row."""
-    top = np.maximum(np.abs(weight).max(axis=1), 1e-8)
-    scale = (top / WEIGHT_LEVELS).astype(np.float32)
+    """Rows of [out, in] as int8 with one scale per row, so that no neighbours of one sign sum to more than 128."""
+    pairs = np.pad(weight, ((0, 0), (0, weight.shape[1] % 2))).reshape(len(weight), -1, 2)
+    top = np.maximum(pairs.clip(min=0).sum(axis=2).max(axis=1), -pairs.clip(max=0).sum(axis=2).min(axis=1))
+    scale = (np.maximum(top, 1e-8) / WEIGHT_LEVELS).astype(np.float32)
     return np.rint(weight / scale[:, None]).astype(np.int8), scale
 
 
