@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.types import Completion, SamplingParams
@@ -91,11 +92,13 @@ class ScriptedEngine:
 
 
 def _answer_of(script: Script) -> Answer:
-    if isinstance(script, Mapping):
-        return lambda prompt, attempt: _cycle(_longest_part(script, prompt), attempt)
+    if not isinstance(script, Mapping | Sequence):
+        return script
     if isinstance(script, Sequence):
-        return lambda _, attempt: _cycle(script, attempt)
-    return script
+        texts = cast("Sequence[str]", script)
+        return lambda _, attempt: _cycle(texts, attempt)
+    parts = cast("Mapping[str, str | Sequence[str]]", script)
+    return lambda prompt, attempt: _cycle(_longest_part(parts, prompt), attempt)
 
 
 def _longest_part(script: Mapping[str, str | Sequence[str]], prompt: str) -> str | Sequence[str]:
