@@ -1,0 +1,1 @@
+"""From files of other people to `Sample`s, and the figures they published."""
