@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
+from guardreasoner.formats.nano import NanoFormat
+from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.types import Exchange, Malformed, Task, Verdict
 
 
@@ -12,11 +16,13 @@ class Format(Protocol):
 
     A complete text is `render(exchange) + think + reasoning + answers_open`, then for each task in the paper's order
     `cue(task)` and `choice(task, label)` (or `not_applicable(task)`), then `close`. Without reasoning, `think` and the
-    reasoning are left out. All parts after `render` are what training writes, forcing appends and `read` reads.
+    reasoning are left out. `reasoning_close` is what reasoning ends with before `answers_open`; it is added where the
+    token budget or the stop string cut the reasoning short of it. All parts after `render` are what training writes, forcing appends and `read` reads.
     """
 
     name: str
     think: str
+    reasoning_close: str
     answers_open: str
     close: str
 
@@ -38,3 +44,6 @@ class Format(Protocol):
     def read(self, text: str, exchange: Exchange) -> Verdict | Malformed:
         """From the model's text (what follows `render`) to a Verdict; the last complete answer block counts."""
         ...
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType({"paper": PaperFormat(), "nano": NanoFormat()})
