@@ -40,7 +40,7 @@ format: $(VENV)/ready ## format the code and mend what ruff can mend
 
 docs: $(VENV)/ready ## write docs/help.md and the printed outputs in README and docs anew
 	@$(VENV)/bin/python docs/make_help.py
-	@$(VENV)/bin/python -m pytest -q -p no:xdist --update-examples tests/test_docs.py
+	@$(VENV)/bin/python tests/blocks.py
 
 clean: ## remove both virtual environments and all caches
 	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

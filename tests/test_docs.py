@@ -8,43 +8,29 @@ from __future__ import annotations
 
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import console
 import pytest
-from pytest_examples import CodeExample, EvalExample, find_examples
-
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CONSOLE = [(page, block) for page in PAGES for block in console.blocks(page)]
-SH_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from blocks import PAGES, ROOT, Block, blocks, comparable, run_console, run_python
 
 
-@pytest.mark.parametrize("example", find_examples(*PAGES), ids=str)
-def test_python_block_prints_what_stands_under_it(example: CodeExample, eval_example: EvalExample) -> None:
-    if example.prefix_settings().get("test") == "skip":
-        pytest.skip("needs weights or a server that this machine does not have")
-    eval_example.set_config(line_length=120, target_version="py311")
-    if eval_example.update_examples:
-        eval_example.run_print_update(example)
-    else:
-        eval_example.run_print_check(example)
+@pytest.mark.parametrize("block", blocks("python", "console"), ids=str)
+def test_block_prints_what_stands_there(block: Block) -> None:
+    assert comparable(block.run()) == comparable(block.text)
 
 
-@pytest.mark.parametrize(("page", "block"), CONSOLE, ids=[f"{p.name}-{b.splitlines()[0][:60]}" for p, b in CONSOLE])
-def test_console_block_prints_what_stands_under_it(
-    page: Path, block: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    expected = console.steps(block)
-    done = [console.Step(step.command, console.run(step.command, tmp_path)) for step in expected]
-    if request.config.getoption("update_examples"):
-        console.write(page, block, done)
-        return
-    assert [console.comparable(step.output) for step in done] == [console.comparable(step.output) for step in expected]
+def test_output_of_a_loop_stands_under_the_loop() -> None:
+    assert run_python("for n in (1, 2):\n    print(n)\n#> old\n") == "for n in (1, 2):\n    print(n)\n#> 1\n#> 2\n"
+
+
+def test_exit_status_of_a_command_stands_under_its_output(tmp_path: Path) -> None:
+    assert run_console("$ echo no; exit 3\nold\n", tmp_path) == "$ echo no; exit 3\nno\n[exit status 3]\n"
+
+
+def test_seconds_are_not_compared() -> None:
+    assert comparable('took 1.25 s, {"seconds":0.5}, 0.97') == 'took N s, {"seconds":N}, 0.97'
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda script: script.name)
@@ -81,13 +67,8 @@ def test_every_make_target_named_in_the_docs_exists() -> None:
 
 def test_every_option_in_a_set_up_block_exists() -> None:
     known = (ROOT / "docs" / "help.md").read_text(encoding="utf-8")
-    lines = [
-        line
-        for page in PAGES
-        for block in SH_BLOCK.findall(page.read_text(encoding="utf-8"))
-        for line in block.splitlines()
-    ]
-    options = {word for line in lines if line.startswith("guardreasoner") for word in re.findall(r"--[a-z-]+", line)}
+    lines = [line for block in blocks("sh") for line in block.text.splitlines() if line.startswith("guardreasoner")]
+    options = {option for line in lines for option in re.findall(r"--[a-z-]+", line)}
     assert {option for option in options if f"`{option}`" not in known} == set()
 
 
@@ -100,7 +81,7 @@ def tree_paths(tree: str) -> list[str]:
     """Paths of an indented tree; `a.py  b.py   # what they do` names two files of the folder above it."""
     paths: list[str] = []
     folders: list[tuple[int, str]] = []
-    for line in tree.splitlines()[1:]:
+    for line in tree.strip().splitlines()[1:]:
         names = line.split("#")[0]
         indent = len(names) - len(names.lstrip())
         folders = [(depth, folder) for depth, folder in folders if depth < indent]
