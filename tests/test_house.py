@@ -12,11 +12,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from blocks import PAGES, ROOT
 from packaging.requirements import Requirement
 
 import guardreasoner
 
-ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "accelerate", "onnx", "pyarrow", "sklearn", "scipy"}
 
 
@@ -117,10 +117,10 @@ def test_wheel_carries_the_package_alone(wheel_names: set[str]) -> None:
 
 def test_every_extra_named_by_an_error_or_a_page_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    sources = [*(ROOT / "src").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    texts = [path.read_text(encoding="utf-8") for path in sources]
-    named = {extra for text in texts for extra in re.findall(r"guardreasoner\[([a-z]+)\]", text)}
-    named |= {extra for text in texts for extra in re.findall(r'MissingExtra\([^()]+, "([a-z]+)"\)', text)}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+    named = set(re.findall(r"guardreasoner\[([a-z]+)\]", code + pages))
+    named |= set(re.findall(r'MissingExtra\([^()]+, "([a-z]+)"\)', code))
     assert named - set(extras) == set()
 
 
