@@ -1,0 +1,57 @@
+"""`guardreasoner run RECIPE` walks the stages; `guardreasoner <stage> RECIPE` runs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_STAGES = ("data", "synthesize", "pretrain", "sft", "export")
+
+RecipeFile = Annotated[Path, typer.Argument(help="The run as TOML, recipes/nano.toml for example.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of the recipe.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run` and one command per stage. `evaluate` is a command of its own: it judges with any model."""
+    app.command("run", help="Run a recipe, all stages in order. Stop it at any moment; run it again to go on.")(_run)
+    for name in _STAGES:
+        _add(app, name)
+
+
+def _run(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    from guardreasoner.stages import STAGES
+
+    _walk(recipe, overrides, [stage.name for stage in STAGES])
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    def one(recipe: RecipeFile, overrides: Overrides = None) -> None:
+        _walk(recipe, overrides, [name])
+
+    app.command(name, help=f"Run the stage `{name}` of a recipe alone.")(one)
+
+
+def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
+    from guardreasoner.errors import MissingExtra
+    from guardreasoner.recipe import load_recipe
+    from guardreasoner.run import RunFolder
+    from guardreasoner.stages import STAGES
+
+    recipe = load_recipe(path, overrides or ())
+    folder = RunFolder(recipe.output)
+    folder.open(recipe)
+    for stage in STAGES:
+        if stage.name not in names:
+            continue
+        typer.echo(f"{stage.name}: {stage.does}", err=True)
+        try:
+            stage.run(recipe, folder)
+        except ModuleNotFoundError as error:
+            if stage.extra is None or (error.name or "").startswith("guardreasoner"):
+                raise
+            raise MissingExtra(f"the stage `{stage.name}`", stage.extra) from None
+    typer.echo(f"{recipe.name}: done, in {recipe.output}", err=True)

@@ -1,0 +1,162 @@
+"""One TOML file = one run: from the file to a validated `Recipe`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import Field, ValidationError
+
+from guardreasoner.errors import InputError
+from guardreasoner.types import Record
+
+
+class DataSection(Record):
+    """Which rows. Folders are relative to where the command runs; labelled and text sources are files of `folder`."""
+
+    folder: Path = Path("data")
+    labelled: dict[str, int] = Field(default_factory=dict)
+    """Rows taken at most from `labelled/<source>.jsonl.gz` (a seeded draw)."""
+    leave_out_notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Per source: rows whose `note` contains one of these are left out."""
+    pairs: dict[str, int] = Field(default_factory=dict)
+    """Ordinary dialogue of `text/*.jsonl.gz` by `source`, taken as benign request, compliance, unharmful response."""
+    own: int = Field(default=0, ge=0)
+    """Rows of our own making (`data/own`)."""
+    text: dict[str, int] = Field(default_factory=dict)
+    """Characters taken at most per text `source`, for language-model pretraining."""
+    dev_share: float = Field(default=0.05, ge=0, lt=1)
+    """Development split: this share of the normalised prompts, by hash."""
+    seed: int = 0
+
+
+class TokenizerSection(Record):
+    """Byte-level BPE, trained on the texts of the run."""
+
+    vocab_size: int = Field(default=8192, ge=300)
+
+
+class ModelSection(Record):
+    """A Llama of random weights (transformers' `LlamaConfig`), embeddings tied."""
+
+    hidden_size: int = 256
+    num_hidden_layers: int = 6
+    intermediate_size: int = 768
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 4
+    context_length: int = 1024
+
+
+class Optimisation(Record):
+    """What both training stages share. Batches are counted in tokens, padding included."""
+
+    learning_rate: float = Field(gt=0)
+    batch_tokens: int = Field(default=8192, ge=64)
+    warmup_share: float = Field(default=0.03, ge=0, lt=1)
+    weight_decay: float = Field(default=0.1, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    save_steps: int = Field(default=200, ge=1)
+    bf16: bool = True
+    threads: int | None = Field(default=None, ge=1)
+    seed: int = 0
+
+
+class PretrainSection(Optimisation):
+    """Language-model pretraining: rows of `row_tokens`, documents one after another."""
+
+    learning_rate: float = Field(default=2e-3, gt=0)
+    row_tokens: int = Field(default=512, ge=16)
+    epochs: float = Field(default=1.0, gt=0)
+
+
+class SynthesizeSection(Record):
+    """The offline teacher: a rule that writes reasoning from the gold labels and the words of the exchange."""
+
+    teacher: Literal["rule"] = "rule"
+    prompt_only_share: float = Field(default=0.3, ge=0, le=1)
+    """Of samples with a response: share that is also asked the request task without it."""
+    subset_share: float = Field(default=0.5, ge=0, le=1)
+    """Of fast examples with several tasks: share that asks only some of them."""
+
+
+class SFTSection(Optimisation):
+    """R-SFT: loss on the completion alone."""
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    epochs: float = Field(default=1.0, gt=0)
+    cutoff: int = Field(default=768, ge=32)
+    """Longest example in tokens; longer ones are left out, counted and reported."""
+    average: Literal["token", "row"] = "token"
+    """`token`: every completion token weighs the same (the paper). `row`: every example weighs the same."""
+
+
+class ExportSection(Record):
+    """What the embedded engine opens."""
+
+    name: str = "guardreasoner-nano"
+    precision: Literal["int8", "float32"] = "int8"
+
+
+class EvaluateSection(Record):
+    """How the trained guard is judged on the development split."""
+
+    modes: tuple[Literal["reason", "fast"], ...] = ("reason", "fast")
+    limit: int | None = Field(default=None, ge=1)
+    max_reasoning_tokens: int = Field(default=160, ge=1)
+
+
+class Recipe(Record):
+    """All of a run. Every section is optional; a stage without its section is not run."""
+
+    name: str
+    output: Path
+    data: DataSection = DataSection()
+    tokenizer: TokenizerSection = TokenizerSection()
+    model: ModelSection = ModelSection()
+    pretrain: PretrainSection = PretrainSection()
+    synthesize: SynthesizeSection = SynthesizeSection()
+    sft: SFTSection = SFTSection()
+    export: ExportSection = ExportSection()
+    evaluate: EvaluateSection = EvaluateSection()
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and validate; `overrides` are `section.key=value` with TOML values (a bare word is text).
+
+    Raises InputError that names the file, the key, what was found and what is expected.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such recipe file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: not readable as TOML: {error}") from None
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        found = "" if first["type"] in ("missing", "extra_forbidden") else f": found {first['input']!r}"
+        raise InputError(f"{path.name}: `{place}`{found}: {first['msg']}") from None
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"--set {override}: expected section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    place = values
+    for part in parts[:-1]:
+        inner: object = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {override}: `{part}` is a value, not a section")
+        place = cast(dict[str, Any], inner)
+    place[parts[-1]] = value

@@ -1,0 +1,129 @@
+"""The run folder: where each stage reads and writes, and what it leaves for whoever asks how a file came about."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from guardreasoner.errors import InputError
+from guardreasoner.recipe import Recipe
+
+_PACKAGES = ("guardreasoner", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
+R = TypeVar("R", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. A stage is done when its last file is there; files appear whole or not at all."""
+
+    root: Path
+
+    @property
+    def train(self) -> Path:
+        return self.root / "samples.jsonl"
+
+    @property
+    def dev(self) -> Path:
+        return self.root / "dev.jsonl"
+
+    @property
+    def reasoning(self) -> Path:
+        return self.root / "reasoning.jsonl"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.root / "tokenizer"
+
+    @property
+    def pretrain(self) -> Path:
+        return self.root / "pretrain"
+
+    @property
+    def sft(self) -> Path:
+        return self.root / "sft"
+
+    @property
+    def export(self) -> Path:
+        return self.root / "export"
+
+    @property
+    def evaluate(self) -> Path:
+        return self.root / "evaluate"
+
+    def open(self, recipe: Recipe) -> None:
+        """Make the folder, or check that it belongs to this recipe; keep the recipe and the package versions in it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / "recipe.json"
+        text = recipe.model_dump_json(indent=2) + "\n"
+        kept: object = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else json.loads(text)
+        if different := _difference(kept, json.loads(text)):
+            raise InputError(
+                f"{self.root} holds a run of another recipe: `{different}` differs; "
+                "choose another `output` or remove the folder"
+            )
+        write_whole(path, text)
+        versions = {name: version for name in _PACKAGES if (version := _version(name))}
+        write_whole(self.root / "versions.json", json.dumps(versions, indent=2) + "\n")
+
+    def note(self, stage: str, figures: dict[str, Any]) -> None:
+        """Keep a stage's figures beside its files."""
+        write_whole(self.root / f"{stage}.json", json.dumps(figures, indent=2, default=str) + "\n")
+
+
+def write_records(path: Path, records: Iterable[BaseModel]) -> int:
+    """Write a JSONL file whole or not at all; the number of records."""
+    count = 0
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as lines:
+        for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the count
+            lines.write(record.model_dump_json() + "\n")
+        lines.flush()
+        os.fsync(lines.fileno())
+    partial.replace(path)
+    return count
+
+
+def read_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a JSONL file; InputError names file and line."""
+    try:
+        lines = path.open(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; run the stage before this one first") from None
+    with lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield kind.model_validate_json(line)
+            except ValidationError as error:
+                raise InputError(f"{path} line {number}: not a {kind.__name__}: {error.errors()[0]['msg']}") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a small file in one step."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _difference(old: object, new: object, place: str = "") -> str | None:
+    """The first key at which two recipes differ. Evaluation may change: it spoils no file."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        before, after = cast(dict[str, object], old), cast(dict[str, object], new)
+        for key in sorted({*before, *after} - {"evaluate"}):
+            if found := _difference(before.get(key), after.get(key), f"{place}.{key}".strip(".")):
+                return found
+        return None
+    return None if old == new else place

@@ -1,0 +1,69 @@
+"""From plain text to the embedded guard's tokenizer and language model, both from nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from guardreasoner.data.labelled import OWN, dialogue, text_rows
+from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER, NanoFormat, plain
+from guardreasoner.recipe import DataSection, Recipe
+from guardreasoner.run import RunFolder, read_records
+from guardreasoner.training.tokenizer import save_tokenizer, train_tokenizer
+from guardreasoner.types import Sample
+
+
+def run(recipe: Recipe, folder: RunFolder) -> None:
+    """Reads samples.jsonl and the recipe's texts, writes tokenizer/ and pretrain/model/."""
+    done = folder.pretrain / "model"
+    if done.is_dir():
+        return
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    from guardreasoner.training.batches import Row
+    from guardreasoner.training.trainer import random_llama, save_llama, train
+
+    texts = documents(recipe.data, list(read_records(folder.train, Sample)))
+    if not (folder.tokenizer / "tokenizer.json").is_file():
+        save_tokenizer(train_tokenizer(texts, recipe.tokenizer.vocab_size), folder.tokenizer)
+    tokenizer = Tokenizer.from_file(str(folder.tokenizer / "tokenizer.json"))
+    stream = np.concatenate([np.asarray(each.ids, dtype=np.int32) for each in tokenizer.encode_batch(texts)])
+    width = recipe.pretrain.row_tokens
+    rows = [Row(stream[start : start + width].tolist(), 1) for start in range(0, len(stream) - width + 1, width)]
+    folder.note("pretrain", {"documents": len(texts), "tokens": len(stream), "rows": len(rows)})
+    model = random_llama(recipe.model, tokenizer.get_vocab_size(), SPECIAL_TOKENS.index(END), recipe.pretrain.seed)
+    train(model, rows, folder.pretrain, recipe.pretrain, epochs=recipe.pretrain.epochs)
+    save_llama(model, folder.tokenizer, done)
+
+
+def documents(section: DataSection, samples: list[Sample]) -> list[str]:
+    """Texts in seeded random order, dialogue in the format's own markers, each closed by the end marker."""
+    kept: dict[str, list[str]] = {source: [] for source in section.text}
+    for source, _, text in text_rows(section.folder, section.text) if section.text else ():
+        kept[source].append(text)
+    chosen = [text for source, texts in kept.items() for text in _up_to(texts, section.text[source], section.seed)]
+    # Rows made from templates teach judging, not language; they serve only where there is nothing else.
+    own_too = not (section.text or section.labelled or section.pairs)
+    language = [sample for sample in samples if own_too or sample.source != OWN]
+    exchanges = dict.fromkeys(NanoFormat().render(sample.exchange, ()) for sample in language)
+    all_of_it = [_marked(text) + END for text in chosen] + [text + END for text in exchanges]
+    random.Random(section.seed).shuffle(all_of_it)
+    return all_of_it
+
+
+def _marked(text: str) -> str:
+    turns = dialogue(text)
+    if not turns:
+        return plain(text)
+    return "".join((USER if who == "Human user" else ASSISTANT) + plain(words) for who, words in turns)
+
+
+def _up_to(texts: list[str], characters: int, seed: int) -> Iterator[str]:
+    shuffled = list(texts)
+    random.Random(seed).shuffle(shuffled)
+    for text in shuffled:
+        if characters <= 0:
+            return
+        characters -= len(text)
+        yield text

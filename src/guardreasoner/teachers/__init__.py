@@ -1,0 +1,1 @@
+"""Who writes the reasoning that a guard learns from: a labelled sample in, reasoning out."""

@@ -1,0 +1,224 @@
+"""From a model and its batches to a checkpoint: transformers' Trainer carries the loop, the losses are ours.
+
+Checkpoints every `save_steps`, resumes from the newest after any kind of stop, writes `metrics.jsonl`, shows loss,
+tokens per second and time left.
+"""
+
+# transformers and torch type these members only in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from guardreasoner.errors import EngineError
+from guardreasoner.recipe import ModelSection, Optimisation
+from guardreasoner.training.batches import Row, collate, length_grouped
+from guardreasoner.training.losses import sft_loss
+
+LOG_STEPS = 10
+
+
+def random_llama(section: ModelSection, vocab_size: int, end_id: int, seed: int) -> LlamaForCausalLM:
+    """A Llama of random weights, embeddings tied."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=section.hidden_size,
+        num_hidden_layers=section.num_hidden_layers,
+        intermediate_size=section.intermediate_size,
+        num_attention_heads=section.num_attention_heads,
+        num_key_value_heads=section.num_key_value_heads,
+        max_position_embeddings=section.context_length,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end_id,
+        pad_token_id=0,
+    )
+    return LlamaForCausalLM(config)
+
+
+def load_llama(folder: Path) -> LlamaForCausalLM:
+    """A checkpoint that `save_llama` wrote."""
+    return LlamaForCausalLM.from_pretrained(folder)
+
+
+def save_llama(model: LlamaForCausalLM, tokenizer: Path, folder: Path) -> None:
+    """Model and tokenizer files in one folder, there whole or not at all."""
+    partial = folder.with_name(folder.name + ".partial")
+    model.save_pretrained(partial)
+    shutil.copytree(tokenizer, partial, dirs_exist_ok=True)
+    partial.replace(folder)
+
+
+def train(
+    model: LlamaForCausalLM,
+    rows: Sequence[Row],
+    folder: Path,
+    section: Optimisation,
+    *,
+    epochs: float,
+    average: Literal["token", "row"] = "token",
+) -> LlamaForCausalLM:
+    """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on."""
+    if section.threads:
+        torch.set_num_threads(section.threads)
+    batches = _Batches(rows, length_grouped([len(row.ids) for row in rows], section.batch_tokens, section.seed))
+    steps = math.ceil(len(batches) * epochs)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=1,
+        max_steps=steps,
+        learning_rate=section.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=math.ceil(steps * section.warmup_share),
+        weight_decay=section.weight_decay,
+        adam_beta2=0.95,
+        max_grad_norm=section.max_grad_norm,
+        logging_steps=LOG_STEPS,
+        save_steps=section.save_steps,
+        save_total_limit=2,
+        seed=section.seed,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    progress = _Progress(folder, steps)
+    trainer = _LabelledPositions(
+        model=model,
+        args=arguments,
+        train_dataset=batches,
+        data_collator=_only_batch,
+        callbacks=[progress],
+        average=average,
+        bf16=section.bf16,
+        progress=progress,
+    )
+    trainer.remove_callback(_printer())
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    return model
+
+
+class _Batches(Dataset[dict[str, Tensor]]):
+    """One item is one batch: the loop shuffles batches, the grouping by length stays."""
+
+    def __init__(self, rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> None:
+        self.rows, self.groups = rows, groups
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return collate([self.rows[row] for row in self.groups[index]])
+
+
+def _only_batch(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return items[0]
+
+
+def _printer() -> type[TrainerCallback]:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+class _LabelledPositions(Trainer):
+    """Trainer whose loss runs the vocabulary projection at labelled positions only."""
+
+    def __init__(self, *, average: Literal["token", "row"], bf16: bool, progress: _Progress, **options: Any) -> None:
+        super().__init__(**options)
+        self._average: Literal["token", "row"] = average
+        self._bf16, self._progress = bf16, progress
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """The loss of one batch."""
+        assert isinstance(model, LlamaForCausalLM)
+        ids, labels = inputs["input_ids"], inputs["labels"]
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
+            loss = sft_loss(hidden, labels, model.lm_head, self._average)
+        if not torch.isfinite(loss):
+            step = self.state.global_step + 1
+            raise EngineError(f"training step {step}: the loss is {loss.item()}, expected a finite number")
+        self._progress.tokens += int((ids != 0).sum())
+        return loss
+
+
+class _Progress(TrainerCallback):
+    """The bar on the terminal and a line in `metrics.jsonl` every few steps."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self.tokens = 0
+        self._metrics = folder / "metrics.jsonl"
+        self._steps = steps
+        self._started = (0.0, 0)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._line = self._bar.add_task(folder.name, total=steps, figures="")
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._metrics.parent.mkdir(parents=True, exist_ok=True)
+        self._started = (time.monotonic(), self.tokens)
+        self._bar.update(self._line, completed=state.global_step)
+        self._bar.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._bar.update(self._line, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        if logs is None or "loss" not in logs:
+            return
+        now, (then, tokens) = time.monotonic(), self._started
+        speed = (self.tokens - tokens) / max(now - then, 1e-9)
+        self._started = (now, self.tokens)
+        self._bar.update(self._line, figures=f"loss {logs['loss']:.3f}  {speed:,.0f} tokens/s")
+        record = {"step": state.global_step, "steps": self._steps, "tokens_per_second": round(speed), **logs}
+        with self._metrics.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record) + "\n")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._bar.stop()

@@ -1,0 +1,56 @@
+"""Recipes: every shipped one loads, and a wrong one says place, found and expected."""
+
+from pathlib import Path
+
+import pytest
+
+from guardreasoner.errors import InputError
+from guardreasoner.recipe import Recipe, load_recipe
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)
+def test_shipped_recipe_loads_and_is_named_for_its_file(path: Path) -> None:
+    assert load_recipe(path).name == path.stem
+
+
+def test_override_changes_one_value() -> None:
+    recipe = load_recipe(RECIPES / "smoke.toml", ["sft.epochs=2", "output=elsewhere"])
+    assert (recipe.sft.epochs, recipe.output) == (2.0, Path("elsewhere"))
+
+
+def test_unknown_key_is_named_with_its_section() -> None:
+    with pytest.raises(InputError, match=r"smoke.toml: `sft.epoch`: Extra inputs are not permitted"):
+        load_recipe(RECIPES / "smoke.toml", ["sft.epoch=2"])
+
+
+def test_value_out_of_range_is_said_with_what_was_found() -> None:
+    with pytest.raises(InputError, match=r"`sft.learning_rate`: found -1: Input should be greater than 0"):
+        load_recipe(RECIPES / "smoke.toml", ["sft.learning_rate=-1"])
+
+
+def test_override_without_equals_sign_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--set sft.epochs: expected section.key=value"):
+        load_recipe(RECIPES / "smoke.toml", ["sft.epochs"])
+
+
+def test_override_below_a_value_is_refused() -> None:
+    with pytest.raises(InputError, match="`name` is a value, not a section"):
+        load_recipe(RECIPES / "smoke.toml", ["name.first=x"])
+
+
+def test_missing_recipe_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such recipe file"):
+        load_recipe(tmp_path / "none.toml")
+
+
+def test_broken_toml_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("name = ", encoding="utf-8")
+    with pytest.raises(InputError, match="not readable as TOML"):
+        load_recipe(path)
+
+
+def test_recipe_needs_a_name() -> None:
+    assert Recipe.model_fields["name"].is_required()

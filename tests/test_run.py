@@ -1,0 +1,63 @@
+"""The run folder: whole files, one recipe, records that say where they are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from guardreasoner.errors import InputError
+from guardreasoner.recipe import Recipe
+from guardreasoner.run import RunFolder, read_records, write_records
+from guardreasoner.types import Exchange, Labels, Sample
+
+SAMPLE = Sample(id="1", source="own", exchange=Exchange(prompt="Hello"), labels=Labels(prompt_harmfulness="unharmful"))
+
+
+def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    assert write_records(path, [SAMPLE, SAMPLE]) == 2
+    assert list(read_records(path, Sample)) == [SAMPLE, SAMPLE]
+
+
+def test_writing_nothing_writes_an_empty_file(tmp_path: Path) -> None:
+    assert write_records(tmp_path / "none.jsonl", []) == 0
+    assert (tmp_path / "none.jsonl").read_text(encoding="utf-8") == ""
+
+
+def test_interrupted_writing_leaves_no_file(tmp_path: Path) -> None:
+    def two_then_stop():
+        yield SAMPLE
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_records(tmp_path / "samples.jsonl", two_then_stop())
+    assert not (tmp_path / "samples.jsonl").exists()
+
+
+def test_wrong_record_is_named_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(SAMPLE.model_dump_json() + '\n{"id": 2}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"samples\.jsonl line 2: not a Sample"):
+        list(read_records(path, Sample))
+
+
+def test_missing_file_says_which_stage_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run the stage before this one first"):
+        list(read_records(tmp_path / "none.jsonl", Sample))
+
+
+def test_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(Recipe(name="one", output=tmp_path))
+    with pytest.raises(InputError, match="`name` differs"):
+        RunFolder(tmp_path).open(Recipe(name="two", output=tmp_path))
+
+
+def test_evaluation_may_change_in_a_run(tmp_path: Path) -> None:
+    recipe = Recipe(name="one", output=tmp_path)
+    RunFolder(tmp_path).open(recipe)
+    changed = recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update={"limit": 5})})
+    RunFolder(tmp_path).open(changed)
+
+
+def test_run_folder_keeps_recipe_and_versions(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").open(Recipe(name="one", output=tmp_path / "run"))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"recipe.json", "versions.json"}
