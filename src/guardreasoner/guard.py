@@ -26,22 +26,23 @@ Asked = Exchange | str | tuple[str, str | None]
 
 @dataclass(frozen=True)
 class _Draft:
-    """One exchange on its way: the text so far (`prompt + text`), and what is known of it."""
+    """One exchange on its way: the text so far (`prompt + thought + answers`), and what is known of it."""
 
     exchange: Exchange
     prompt: str
     prompt_tokens: int | None
     budget: int
-    text: str = ""
+    thought: str = ""
+    answers: str = ""
     reasoning_tokens: int = 0
     scores: Mapping[Task, float] | None = None
 
     @property
     def whole(self) -> str:
-        return self.prompt + self.text
+        return self.prompt + self.thought + self.answers
 
     def add(self, text: str) -> _Draft:
-        return replace(self, text=self.text + text)
+        return replace(self, answers=self.answers + text)
 
 
 class Guard:
@@ -152,30 +153,30 @@ class Guard:
 
     def _reason(self, drafts: Sequence[_Draft]) -> list[_Draft]:
         """Each draft with its reasoning. One engine call per budget: all but the longest exchanges have the same."""
-        thinking = [draft.add(self.format.think) if draft.budget else draft for draft in drafts]
+        form, thinking = self.format, list(drafts)
         by_budget: dict[int, list[int]] = defaultdict(list)
-        for index, draft in enumerate(thinking):
+        for index, draft in enumerate(drafts):
             if draft.budget:
                 by_budget[draft.budget].append(index)
         for budget, indices in by_budget.items():
-            params = SamplingParams(max_tokens=budget, stop=self.format.stop)
-            completions = self.engine.generate([thinking[index].whole for index in indices], params)
+            params = SamplingParams(max_tokens=budget, stop=form.stop)
+            completions = self.engine.generate([drafts[index].prompt + form.think for index in indices], params)
             for index, (completion,) in zip(indices, completions, strict=True):
-                reasoned = replace(thinking[index], reasoning_tokens=completion.num_tokens)
-                thinking[index] = self._fitted(reasoned, completion.text)
+                thought = form.think + self._fitted(drafts[index], completion.text)
+                thinking[index] = replace(drafts[index], thought=thought, reasoning_tokens=completion.num_tokens)
         return thinking
 
-    def _fitted(self, draft: _Draft, reasoning: str) -> _Draft:
-        """`draft` with as much of the reasoning as leaves room for the answers.
+    def _fitted(self, draft: _Draft, reasoning: str) -> str:
+        """As much of the reasoning as leaves room for the answers, ended as the format ends it.
 
         Text can take more tokens when it is read back than it had when it was sampled (half a character becomes a
         replacement character), so the count is taken again and the model's own words, never the user's, are cut.
         """
-        context = self.engine.context_length
-        answers = self._longest_answers(draft.exchange)
-        while context is not None and reasoning and self._count(draft.whole + reasoning + answers) > context:
+        context, close = self.engine.context_length, self.format.reasoning_close
+        around = draft.prompt + self.format.think, self._longest_answers(draft.exchange)
+        while context is not None and reasoning and self._count(reasoning.join(around)) > context:
             reasoning = reasoning[: len(reasoning) * 3 // 4]
-        return draft.add(reasoning)
+        return reasoning if reasoning.endswith(close) else reasoning + close
 
     def _answer(self, drafts: Sequence[_Draft], mode: Mode) -> list[_Draft]:
         """Each draft with its answers chosen, or written by a model that gives no probabilities."""
@@ -207,19 +208,18 @@ class Guard:
         positive, negative = task.labels
         score = probability(*logprobs)
         label = positive if score >= self.thresholds[task] else negative
-        return replace(
-            draft.add(self.format.choice(task, label)), scores={**(draft.scores or {}), task: score}
-        )
+        return replace(draft.add(self.format.choice(task, label)), scores={**(draft.scores or {}), task: score})
 
     def _read(self, draft: _Draft, mode: Mode, seconds: float) -> Verdict | Malformed:
-        """One parser reads what was chosen and what was written alike."""
-        read = self.format.read(draft.text, draft.exchange)
+        """One parser reads what was chosen and what was written; reasoning cannot outvote what was chosen."""
+        scores = draft.scores
+        read = self.format.read(draft.answers if scores else draft.thought + draft.answers, draft.exchange)
         if isinstance(read, Malformed):
             return read
-        scores = draft.scores
         usage = Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=draft.reasoning_tokens, seconds=seconds)
         return read.model_copy(
             update={
+                "reasoning": draft.thought.removeprefix(self.format.think).strip() or None,
                 "scores": None if scores is None else Scores(**{task.value: score for task, score in scores.items()}),
                 "usage": usage,
                 "model": self.engine.model,
@@ -235,24 +235,26 @@ class Guard:
             else form.not_applicable(task)
             for task in Task
         ]
-        return form.answers_open + "".join(parts) + form.close
+        return form.reasoning_close + form.answers_open + "".join(parts) + form.close
 
     def _count(self, text: str) -> int:
         return self.engine.count_tokens(text) or 0
 
 
-def as_exchange(asked: object, response: object = None) -> Exchange:
-    """The exchange that was meant; what cannot be judged by any model is an InputError."""
+def as_exchange(asked: Asked, response: str | None = None) -> Exchange:
+    """The exchange that was meant; what no model could judge is an InputError."""
+    prompt: object
+    answer: object
     if isinstance(asked, Exchange):
-        prompt, response = asked.prompt, asked.response
-    elif isinstance(asked, tuple) and len(asked) == 2:
-        prompt, response = asked
+        prompt, answer = asked.prompt, asked.response
+    elif isinstance(asked, tuple):
+        prompt, answer = asked
     else:
-        prompt = asked
+        prompt, answer = asked, response
     text = _checked_text(prompt, "prompt")
     if not text.strip():
         raise InputError("the prompt is empty")
-    return Exchange(prompt=text, response=None if response is None else _checked_text(response, "response"))
+    return Exchange(prompt=text, response=None if answer is None else _checked_text(answer, "response"))
 
 
 def probability(positive: float, negative: float) -> float:

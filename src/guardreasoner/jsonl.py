@@ -1,10 +1,10 @@
-"""From lines of JSON to values and back: tolerant and strict reading, a journal that survives kill -9, atomic writing."""
+"""From lines of JSON to values and back; a journal that survives kill -9, and files that are written whole."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ def dump(value: Json) -> bytes:
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Generator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends without an error."""
     beside = path.with_name(path.name + ".writing")
     try:
@@ -135,7 +135,9 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -16,8 +16,9 @@ class Format(Protocol):
 
     A complete text is `render(exchange) + think + reasoning + answers_open`, then for each task in the paper's order
     `cue(task)` and `choice(task, label)` (or `not_applicable(task)`), then `close`. Without reasoning, `think` and the
-    reasoning are left out. `reasoning_close` is what reasoning ends with before `answers_open`; it is added where the
-    token budget or the stop string cut the reasoning short of it. All parts after `render` are what training writes, forcing appends and `read` reads.
+    reasoning are left out. `reasoning_close` is how reasoning ends before `answers_open`; it is added where the token
+    budget or the stop string cut reasoning short of it. All parts after `render` are what training writes, forcing
+    appends and `read` reads.
     """
 
     name: str

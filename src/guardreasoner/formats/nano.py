@@ -44,6 +44,7 @@ class NanoFormat:
 
     name = "nano"
     think = THINK
+    reasoning_close = ""
     answers_open = ANSWERS
     close = END
     stop = (ANSWERS, END)
