@@ -32,7 +32,7 @@ types: $(VENV)/ready ## types, strict
 
 imports: $(VENV)/ready ## which module may import which
 	@echo "Checking the direction of imports (import-linter)."
-	@$(VENV)/bin/lint-imports --no-logo
+	@found=$$($(VENV)/bin/lint-imports --no-logo 2>&1) || { echo "$$found"; exit 1; }
 
 format: $(VENV)/ready ## format the code and mend what ruff can mend
 	@$(VENV)/bin/ruff check --quiet --fix . || true
