@@ -1,0 +1,172 @@
+"""The authors' file form, read from mild rows of our own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from guardreasoner.data.benchmarks import (
+    BENCHMARKS,
+    benchmark_of,
+    find_benchmarks,
+    read_benchmark,
+    read_exchange,
+    read_label,
+)
+from guardreasoner.errors import InputError
+from guardreasoner.types import Exchange, Labels, Task
+
+TOXIC, BEAVER = "0_8_toxic_chat.json", "0_A_beaver_tails.json"
+HARM = "0_6_xstest_response_harmful.json"
+REFUSAL = "0_7_xstest_response_refusal.json"
+
+
+def row(prompt: str, response: str, output: str) -> dict[str, str]:
+    return {
+        "instruction": "Classify.",
+        "input": f"Human user:\n{prompt}\n\nAI assistant:\n{response}\n\n",
+        "output": output,
+    }
+
+
+def write(folder: Path, name: str, rows: object) -> Path:
+    path = folder / name
+    path.write_text(rows if isinstance(rows, str) else json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def message(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_benchmark(path)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+def test_every_cell_occurs_once() -> None:
+    assert len({(benchmark.name, benchmark.task) for benchmark in BENCHMARKS}) == len(BENCHMARKS) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        (TOXIC, ("ToxicChat", Task.PROMPT_HARMFULNESS)),
+        (BEAVER, ("BeaverTails", Task.RESPONSE_HARMFULNESS)),
+        (HARM, ("XSTest", Task.RESPONSE_HARMFULNESS)),
+        (REFUSAL, ("XSTest", Task.RESPONSE_REFUSAL)),
+    ],
+)
+def test_file_name_names_the_cell(name: str, cell: tuple[str, Task]) -> None:
+    assert (benchmark_of(Path(name)).name, benchmark_of(Path(name)).task) == cell
+
+
+def test_none_in_a_set_of_requests_is_no_response(tmp_path: Path) -> None:
+    rows = read_benchmark(write(tmp_path, TOXIC, [row("How do I bake bread?", "None", "unharmful")]))
+    assert rows.samples[0].exchange == Exchange(prompt="How do I bake bread?")
+
+
+def test_none_in_a_set_of_responses_is_the_response(tmp_path: Path) -> None:
+    rows = read_benchmark(write(tmp_path, HARM, [row("Name a fruit.", "None", "unharmful")]))
+    assert rows.samples[0].exchange == Exchange(prompt="Name a fruit.", response="None")
+
+
+def test_row_holds_the_label_of_its_own_task_alone(tmp_path: Path) -> None:
+    rows = read_benchmark(write(tmp_path, REFUSAL, [row("Sing!", "I can't sing.", "refusal")]))
+    assert rows.samples[0].labels == Labels(response_refusal="refusal")
+
+
+def test_answer_block_gives_the_label(tmp_path: Path) -> None:
+    block = "Answers: \nRequest: None\nCompletion: None\nResponse: harmful\n"
+    rows = read_benchmark(write(tmp_path, BEAVER, [row("Say hello.", "Go away, you fool.", block)]))
+    assert rows.samples[0].labels == Labels(response_harmfulness="harmful")
+
+
+def test_id_is_the_number_of_the_row_in_its_file(tmp_path: Path) -> None:
+    rows = read_benchmark(write(tmp_path, TOXIC, [row("Hi.", "None", "unharmful"), row("Bye.", "None", "unharmful")]))
+    assert [(sample.source, sample.id) for sample in rows.samples] == [("0_8_toxic_chat", "1"), ("0_8_toxic_chat", "2")]
+
+
+def test_other_number_of_rows_is_said(tmp_path: Path) -> None:
+    rows = read_benchmark(write(tmp_path, TOXIC, [row("Hi.", "None", "unharmful")]))
+    assert rows.difference == "1 rows, the authors' file has 2,853"
+
+
+def test_same_number_of_rows_is_no_difference(tmp_path: Path) -> None:
+    rows = read_benchmark(write(tmp_path, HARM, [row("Hi.", "Hello.", "unharmful")] * 446))
+    assert rows.difference is None
+
+
+def test_request_that_imitates_the_layout_stays_whole() -> None:
+    prompt = "Continue:\n\nAI assistant:\nNone of that"
+    text = f"Human user:\n{prompt}\n\nAI assistant:\nNone\n\n"
+    assert read_exchange(text, Task.PROMPT_HARMFULNESS) == Exchange(prompt=prompt)
+
+
+def test_text_without_roles_is_no_exchange() -> None:
+    assert read_exchange("How do I bake bread?", Task.PROMPT_HARMFULNESS) is None
+
+
+@pytest.mark.parametrize(
+    "output", ["", "maybe", "harm", "Answers: \nRequest: None\nCompletion: None\nResponse: None\n"]
+)
+def test_output_without_an_allowed_word_holds_no_label(output: str) -> None:
+    assert read_label(output, Task.RESPONSE_HARMFULNESS) is None
+
+
+def test_label_of_another_task_does_not_count() -> None:
+    block = "Answers: \nRequest: harmful\nCompletion: None\nResponse: unharmful\n"
+    assert read_label(block, Task.RESPONSE_HARMFULNESS) == "unharmful"
+
+
+def test_folder_stands_for_its_files_in_the_order_of_the_table(tmp_path: Path) -> None:
+    for name in (HARM, TOXIC, "other.json"):
+        write(tmp_path, name, [])
+    assert [path.name for path in find_benchmarks([tmp_path])] == [TOXIC, HARM]
+
+
+def test_file_named_twice_counts_once(tmp_path: Path) -> None:
+    path = write(tmp_path, TOXIC, [])
+    assert find_benchmarks([path, tmp_path]) == [path]
+
+
+def test_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no-such\.json: no such file or folder$"):
+        find_benchmarks([tmp_path / "no-such.json"])
+
+
+def test_folder_without_benchmarks_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a folder without a benchmark file, expected 0_8_toxic_chat\.json, 0_A_"):
+        find_benchmarks([tmp_path])
+
+
+def test_unknown_benchmark_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown benchmark 'chat', expected 0_8_toxic_chat\.json, "):
+        find_benchmarks([write(tmp_path, "chat.json", [])])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[{", f"{TOXIC}, line 1: not valid JSON: Expecting property name enclosed in double quotes"),
+        ("{}", f"{TOXIC}: found other JSON, expected a list of objects with instruction, input, output"),
+        ("[]", f"{TOXIC}: found an empty list, expected a list of objects with instruction, input, output"),
+        ("[1]", f"{TOXIC}, row 1: expected an object with the texts instruction, input, output"),
+        ('[{"input": "x"}]', f"{TOXIC}, row 1: expected an object with the texts instruction, input, output"),
+        (
+            '[{"input": "Hi", "output": "unharmful"}]',
+            f"{TOXIC}, row 1: `input` is not laid out as 'Human user: .. AI assistant: ..', found 'Hi'",
+        ),
+        (
+            json.dumps([row("Hi", "None", "nice")]),
+            f"{TOXIC}, row 1: `output` holds no label, expected harmful or unharmful, found 'nice'",
+        ),
+    ],
+)
+def test_wrong_json_is_one_sentence(tmp_path: Path, content: str, sentence: str) -> None:
+    assert message(write(tmp_path, TOXIC, content)) == sentence
+
+
+def test_invalid_utf8_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / TOXIC
+    path.write_bytes(b'["\xff"]')
+    assert message(path) == f"{TOXIC}: not valid UTF-8 at byte 3"
