@@ -1,7 +1,8 @@
-"""Token ids and their slots in; next-token logits and filled key-value slots out: one forward pass of the exported graph."""
+"""Token ids and slots in, next-token logits and filled slots out: one forward pass of the exported graph."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,18 @@ class OnnxLlama:
     """The graph, its configuration, and sessions that may run in several threads at once."""
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
-        self._ort: Any = onnxruntime
-        config: dict[str, Any] = json.loads(_file(folder, "config.json").read_text(encoding="utf-8"))
-        self.name: str = config["name"]
-        self.context_length: int = config["context_length"]
-        self.end_token_ids: frozenset[int] = frozenset(config["end_token_ids"])
-        self.layers: int = config["layers"]
-        self._heads: tuple[int, int] = (config["kv_heads"], config["head_dim"])
-        options: Any = onnxruntime.SessionOptions()
+        self._ort: Any = importlib.import_module("onnxruntime")
+        path = _file(folder, "config.json")
+        try:
+            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self.name: str = config["name"]
+            self.context_length: int = config["context_length"]
+            self.end_token_ids: frozenset[int] = frozenset(config["end_token_ids"])
+            self.layers: int = config["layers"]
+            self._heads: tuple[int, int] = (config["kv_heads"], config["head_dim"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineError(f"{path} is not an exported model's configuration: {error!r}") from error
+        options: Any = self._ort.SessionOptions()
         # one thread per pass: exact (the graph says why), and no spinning; several passes run side by side instead
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -36,7 +39,10 @@ class OnnxLlama:
         options.enable_mem_pattern = False  # it would be planned anew for every shape
         options.log_severity_level = 3
         model = str(_file(folder, "model.onnx"))
-        self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session: Any = self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library's errors share no other class
+            raise EngineError(f"{model} cannot be opened: {str(error).strip()}") from error
 
     def slots(self, batch: int, length: int) -> Slots:
         """Empty slots for `batch` rows of at least `length` positions."""
@@ -53,7 +59,7 @@ class OnnxLlama:
 
         The keys and values of all B x T tokens are written to their slots.
         """
-        positions = starts[:, None] + np.arange(ids.shape[1])
+        positions = starts[:, None] + np.arange(ids.shape[1], dtype=np.int64)
         for name, value in (("ids", ids), ("positions", positions), ("read", read)):
             slots.binding.bind_cpu_input(name, np.ascontiguousarray(value))
         slots.binding.bind_output("logits", "cpu")
@@ -76,6 +82,17 @@ class Slots:
 
     def __init__(self, memory: Floats, binding: Any) -> None:
         self.memory, self.binding = memory, binding
+
+
+def open_tokenizer(folder: Path) -> Any:
+    """The `tokenizers.Tokenizer`; its library imports nothing that speaks to a network for this."""
+    from tokenizers import Tokenizer
+
+    path = _file(folder, "tokenizer.json")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises the bare class
+        raise EngineError(f"{path} holds no tokenizer: {error}") from error
 
 
 def _file(folder: Path, name: str) -> Path:

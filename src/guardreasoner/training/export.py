@@ -1,6 +1,6 @@
 """From a trained checkpoint folder to the folder that the embedded engine opens.
 
-    config.json + model.safetensors + tokenizer.json  ->  model.onnx + config.json + tokenizer.json
+config.json + model.safetensors + tokenizer.json  ->  model.onnx + config.json + tokenizer.json
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "in
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(model.SerializeToString())
     shutil.copyfile(tokenizer, out / "tokenizer.json")
-    end = config.get("eos_token_id")
-    own = {
+    end: int | list[int] | None = config.get("eos_token_id")
+    own: dict[str, Any] = {
         "name": name,
         "format": "nano",
         "precision": precision,
@@ -38,7 +38,7 @@ def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "in
         "layers": shape.layers,
         "kv_heads": shape.kv_heads,
         "head_dim": shape.head_dim,
-        "end_token_ids": [] if end is None else end if isinstance(end, list) else [end],
+        "end_token_ids": [end] if isinstance(end, int) else end or [],
     }
     (out / "config.json").write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
 
@@ -59,7 +59,7 @@ def _tensor(path: Path, name: str, entry: dict[str, Any], data: bytes, start: in
         case "BF16":
             values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
         case "F32" | "F16" as kind:
-            values = np.frombuffer(raw, f"<f{kind[1:] == '32' and 4 or 2}").astype(np.float32)
+            values = np.frombuffer(raw, "<f4" if kind == "F32" else "<f2").astype(np.float32)
         case other:
             raise InputError(f"{path}: {name} has type {other}, expected F32, F16 or BF16")
     return values.reshape(entry["shape"])

@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 Precision = Literal["int8", "float32"]
 
 OPSET, IR_VERSION = 17, 9  # read by every onnxruntime since 1.17
-# without VNNI, x86 kernels add two neighbouring uint8 x int8 products in 16 bits; 255 * (127 + 1 for rounding) still fits
+# without VNNI, x86 kernels add two neighbouring uint8 x int8 products in 16 bits; 255 * (127 + 1 of rounding) fits
 WEIGHT_LEVELS = 127
 ACTIVATION_LEVELS, ACTIVATION_ZERO = 127, 128
 MASKED = np.float32(-1e9)
@@ -197,7 +197,9 @@ class _LlamaGraph:
         # the attention's 1 / sqrt(head_dim) is in the query weights, where it costs nothing
         fused = np.concatenate([query / np.sqrt(shape.head_dim, dtype=np.float32), key, value])
         q, k, v = b.split(self._linear(x, prefix + "qkv", fused), [len(query), len(key), len(value)])
-        keys, values = (self._remember(f"{kind}_{i}", new) for kind, new in (("k", self._rotated(k)), ("v", self._split_heads(v))))
+        keys, values = (
+            self._remember(f"{kind}_{i}", new) for kind, new in (("k", self._rotated(k)), ("v", self._split_heads(v)))
+        )
         grouped = b.op("Reshape", self._query_rows(self._rotated(q)), self.group_shape)
         scores = b.op("MatMul", grouped, b.op("Transpose", keys, perm=[0, 1, 3, 2]))
         masked = b.op("Add", b.op("Reshape", scores, self.score_shape), "mask")
@@ -207,13 +209,17 @@ class _LlamaGraph:
         heads = b.op("Reshape", mixed, self.heads_shape)
         if self.doubled:
             heads = b.op("Slice", heads, b.ints(0), b.ints(-1), b.ints(2))
-        joined = b.op("Reshape", b.op("Transpose", heads, perm=[0, 2, 1, 3]), b.ints(0, 0, shape.heads * shape.head_dim))
+        joined = b.op(
+            "Reshape", b.op("Transpose", heads, perm=[0, 2, 1, 3]), b.ints(0, 0, shape.heads * shape.head_dim)
+        )
         return self._linear(joined, prefix + "o", out)
 
     def _query_rows(self, q: str) -> str:
         if not self.doubled:
             return q
-        return self.b.op("Concat", q, self.b.op("Slice", q, self.b.ints(-1), self.b.ints(2**31), self.b.ints(2)), axis=2)
+        return self.b.op(
+            "Concat", q, self.b.op("Slice", q, self.b.ints(-1), self.b.ints(2**31), self.b.ints(2)), axis=2
+        )
 
     def _split_heads(self, x: str) -> str:
         """[B, T, heads * D] -> [B, heads, T, D]."""
@@ -240,7 +246,7 @@ class _LlamaGraph:
         return self._linear(product, prefix + "down", down)
 
     def _finish(self) -> Any:
-        from onnx import TensorProto, checker, helper
+        from onnx import TensorProto, helper
 
         cache = [f"{kind}_{i}" for i in range(self.shape.layers) for kind in "kv"]
         places = ["batch", self.shape.kv_heads, "slots", self.shape.head_dim]
@@ -253,5 +259,4 @@ class _LlamaGraph:
         outputs += [info(f"new_{name}", TensorProto.FLOAT, places) for name in cache]
         graph = helper.make_graph(self.b.nodes, "llama", inputs, outputs, list(self.b.constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        checker.check_model(model)
         return model
