@@ -1,0 +1,90 @@
+"""From a model's name to its engine; the library behind it is imported here and not before."""
+
+from __future__ import annotations
+
+import re
+from os.path import expanduser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from guardreasoner.errors import InputError
+
+if TYPE_CHECKING:
+    from guardreasoner.engines import Engine
+
+EngineName = Literal["embedded", "hf", "remote", "scripted"]
+EXPECTED = (
+    "expected a folder with model.onnx (exported for the embedded engine), a folder with config.json and "
+    "model.safetensors or a hub id such as org/name (transformers), or a server's address that starts with http://"
+)
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def open_engine(model: str | Path | None = None, *, engine: str | None = None, **options: Any) -> Engine:
+    """The engine for `model`; None is the embedded guard that comes with this package.
+
+    Args:
+        model: a folder, a hub id or a server's address. With `engine="scripted"` the text that is always said.
+        engine: `embedded`, `hf`, `remote` or `scripted`; None = found out from `model`.
+        options: handed to the engine, such as `device` of `hf` or `timeout` of `remote`.
+
+    Raises:
+        InputError: `model` is none of these.
+        MissingExtra: its engine needs an extra that is not installed.
+    """
+    name = engine_name(model) if engine is None else _known(engine)
+    match name:
+        case "embedded":
+            from guardreasoner.engines.embedded import EmbeddedEngine
+
+            return EmbeddedEngine(None if model is None else Path(model).expanduser(), **options)
+        case "hf":
+            from guardreasoner.engines.hf import HFEngine
+
+            return HFEngine(expanduser(_required(model, name)), **options)
+        case "remote":
+            from guardreasoner.engines.remote import RemoteEngine
+
+            return RemoteEngine(str(_required(model, name)), **options)
+        case "scripted":
+            from guardreasoner.engines.scripted import ScriptedEngine
+
+            return ScriptedEngine("" if model is None else str(model), **options)
+
+
+def engine_name(model: str | Path | None) -> EngineName:
+    """Which engine runs `model`, from its look and from what lies in the folder of that name."""
+    if model is None:
+        return "embedded"
+    if str(model).startswith(("http://", "https://")):
+        return "remote"
+    folder = Path(model).expanduser()
+    if (folder / "model.onnx").is_file():
+        return "embedded"
+    if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
+        return "hf"
+    if not folder.exists() and isinstance(model, str) and _HUB_ID.fullmatch(model):
+        return "hf"
+    raise InputError(f"model {str(model)!r}: {_found(folder)}, {EXPECTED}")
+
+
+def _found(folder: Path) -> str:
+    if not folder.exists():
+        return "no such folder"
+    if not folder.is_dir():
+        return "a file"
+    names = sorted(path.name for path in folder.iterdir())
+    return f"a folder with {', '.join(names[:5]) or 'nothing'}{', ...' if len(names) > 5 else ''}"
+
+
+def _known(engine: str) -> EngineName:
+    for name in get_args(EngineName):
+        if engine == name:
+            return name
+    raise InputError(f"unknown engine {engine!r}, expected one of {', '.join(get_args(EngineName))}")
+
+
+def _required(model: str | Path | None, engine: EngineName) -> str | Path:
+    if model is None:
+        raise InputError(f"engine {engine!r} without a model, {EXPECTED}")
+    return model
