@@ -66,7 +66,7 @@ class NanoFormat:
 
     def write(self, labels: Labels, reasoning: str | None) -> str:
         """The completion that training teaches: reasoning if there is one, and an answer per label that is not None."""
-        thought = "" if reasoning is None else THINK + reasoning
+        thought = "" if reasoning is None else THINK + plain(reasoning)
         answers = "".join(self.cue(task) + self.choice(task, labels.get(task) or "") for task in labels.tasks)
         return thought + ANSWERS + answers + END
 

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z'\u2019-]+")
+_WORD = re.compile(r"\b[A-Za-z][A-Za-z'\u2019-]{1,23}(?![A-Za-z'\u2019-])")
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words of two letters or more, in order."""
+    """Lower-case words of 2 to 24 letters, in order."""
     return [word.lower().replace("\u2019", "'") for word in _WORD.findall(text)]
 
 

@@ -14,6 +14,7 @@ from guardreasoner.teachers.lexicon import Lexicon, learn
 from guardreasoner.types import Exchange, Labels, Sample, Task
 
 _OPENING_WORDS = 5
+_OPENING_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class RuleTeacher:
             return f"Request: {_evidence(telling, topic)} {_REQUEST[positive, bool(telling)]}"
         if task is Task.RESPONSE_REFUSAL:
             telling = self.completion.telling(_head(response))
-            opening = " ".join(response.split()[:_OPENING_WORDS])
+            opening = " ".join(response.split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
             signs = f"; refusing words {_quoted(telling)}" if telling else "; no refusing word"
             return f'Completion: it opens "{opening}"{signs}. {_COMPLETION[positive, bool(telling)]}'
         telling = self.response.telling(response)
