@@ -29,7 +29,9 @@ class Published(NamedTuple):
 def published() -> tuple[Published, ...]:
     """Every F1 of the paper's three main tables, their weighted averages included, in the paper's order."""
     return tuple(
-        Published(Task(row["task"]), row["method"], row["size"] or None, row["benchmark"], float(row["f1"]) / 100)
+        Published(
+            Task(row["task"]), row["method"], row["size"] or None, row["benchmark"], round(float(row["f1"]) / 100, 6)
+        )
         for row in _rows("f1.csv")
     )
 

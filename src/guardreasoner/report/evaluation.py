@@ -1,0 +1,138 @@
+"""From the predictions of one guard on several sets to its report: terminal, pipe, Markdown, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from guardreasoner.metrics import Prediction, Score, score
+from guardreasoner.report.terminal import TITLES, percent
+from guardreasoner.types import Mode, Record, Task
+
+NOTE = (
+    "Percent; 95 % bootstrap intervals; an unreadable answer counts once, as wrong. `always` is the F1 of a guard that "
+    "flags everything. 1B, 3B, 8B: GuardReasoner's figures in the paper, arXiv 2501.18492."
+)
+SIZES = ("1B", "3B", "8B")
+
+
+class Cell(Record):
+    """One set, task and mode. Figures are fractions; seconds and tokens as measured where this ran."""
+
+    benchmark: str
+    task: Task
+    mode: Mode
+    score: Score
+    always_positive_f1: float | None
+    seconds_per_1000: float | None
+    reasoning_tokens_per_check: float | None
+    shortened: int
+    paper_f1: dict[str, float]
+    note: str | None = None
+
+
+class Evaluation(Record):
+    """All cells of one guard."""
+
+    model: str
+    cells: tuple[Cell, ...]
+
+
+def cell(
+    benchmark: str,
+    task: Task,
+    mode: Mode,
+    predictions: Sequence[Prediction],
+    *,
+    seconds: float,
+    reasoning_tokens: int,
+    shortened: int,
+    paper_f1: Mapping[str, float],
+) -> Cell:
+    """The figures of one cell. `seconds` and `reasoning_tokens` are sums over the predictions."""
+    n = len(predictions)
+    return Cell(
+        benchmark=benchmark,
+        task=task,
+        mode=mode,
+        score=score(predictions, task),
+        always_positive_f1=always_positive(predictions, task),
+        seconds_per_1000=1000 * seconds / n if n else None,
+        reasoning_tokens_per_check=reasoning_tokens / n if n else None,
+        shortened=shortened,
+        paper_f1=dict(paper_f1),
+    )
+
+
+def always_positive(predictions: Sequence[Prediction], task: Task) -> float | None:
+    """F1 of a guard that always gives the positive label: what any guard has to beat."""
+    return score([Prediction(row.gold, task.positive) for row in predictions], task).f1
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """A table on a terminal; elsewhere `lines`, never wrapped and without a space inside a column."""
+    if not console.is_terminal:
+        for line in lines(evaluation):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+        return
+    table = Table(title=escape(evaluation.model), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+    heading, *rows = _rows(evaluation)
+    for index, name in enumerate(heading):
+        table.add_column(name, justify="left" if index < 3 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    for note in (NOTE, *_notes(evaluation)):
+        console.print(note, style="dim", markup=False, highlight=False)
+
+
+def lines(evaluation: Evaluation) -> Iterator[str]:
+    """One line per cell under one heading, in aligned columns; comments start with #."""
+    rows = [["_".join(text.split()) or "-" for text in row] for row in _rows(evaluation)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield f"# {evaluation.model}: {NOTE}"
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+    for note in _notes(evaluation):
+        yield f"# {note}"
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """The report as a page."""
+    heading, *rows = (f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in _rows(evaluation))
+    rule = "|---|---|---|" + "---:|" * (heading.count("|") - 4)
+    notes = [f"- {note}" for note in _notes(evaluation)]
+    body = [f"# {evaluation.model}", "", NOTE, "", heading, rule, *rows, *([""] if notes else []), *notes]
+    return "\n".join(body) + "\n"
+
+
+def _rows(evaluation: Evaluation) -> list[list[str]]:
+    """The heading and one row of texts per cell."""
+    heading = ["set", "task", "mode", "n", "F1", "95 %", "prec.", "recall", "FPR", "unread", "s/1000", "always", *SIZES]
+    return [heading, *map(_row, evaluation.cells)]
+
+
+def _row(cell: Cell) -> list[str]:
+    found = cell.score
+    bounds = found.f1_interval
+    return [
+        *(cell.benchmark, TITLES[cell.task], cell.mode, str(found.n), percent(found.f1)),
+        "-" if bounds is None else f"{100 * bounds.low:.1f}-{100 * bounds.high:.1f}",
+        *(percent(found.precision), percent(found.recall), percent(found.fpr), str(found.unreadable)),
+        "-" if cell.seconds_per_1000 is None else f"{cell.seconds_per_1000:.2f}",
+        percent(cell.always_positive_f1),
+        *(percent(cell.paper_f1.get(size)) for size in SIZES),
+    ]
+
+
+def _notes(evaluation: Evaluation) -> Iterator[str]:
+    for cell in evaluation.cells:
+        place = f"{cell.benchmark}, {TITLES[cell.task]}, {cell.mode}"
+        if cell.note:
+            yield f"{place}: {cell.note}."
+        if cell.shortened:
+            yield f"{place}: {cell.shortened} of {cell.score.n} exchanges did not fit the model and were shortened."
