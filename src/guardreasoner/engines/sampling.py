@@ -30,7 +30,8 @@ def pick(logits: Floats, params: SamplingParams, rng: np.random.Generator) -> in
     order: npt.NDArray[np.int64] = np.argsort(-probabilities, kind="stable")
     reached: npt.NDArray[np.float64] = np.cumsum(probabilities[order] / probabilities.sum())
     kept = reached[: int(np.searchsorted(reached, params.top_p)) + 1]
-    return int(order[min(int(np.searchsorted(kept, rng.random() * kept[-1], side="right")), len(kept) - 1)])
+    drawn = rng.random() * float(kept[-1])
+    return int(order[min(int(np.searchsorted(kept, drawn, side="right")), len(kept) - 1)])
 
 
 def generator(params: SamplingParams, prompt: Sequence[int], sample: int) -> np.random.Generator:
