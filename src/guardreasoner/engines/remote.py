@@ -35,6 +35,7 @@ class RemoteEngine:
         max_retries: further attempts after the first.
         concurrency: requests under way at the same time.
         backoff: seconds before the first further attempt; doubled each time, at most 8.
+        top_logprobs: how many next tokens `choose` asks for; None = 100 of llama.cpp, 20 of vLLM and SGLang, else 5.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RemoteEngine:
         max_retries: int = 5,
         concurrency: int = 8,
         backoff: float = 0.5,
+        top_logprobs: int | None = None,
     ) -> None:
         if concurrency < 1:
             raise InputError(f"concurrency: {concurrency} is not above 0")
@@ -58,7 +60,7 @@ class RemoteEngine:
             backoff=backoff,
             connections=concurrency,
         )
-        self._model, self._concurrency = model, concurrency
+        self._model, self._concurrency, self._top = model, concurrency, top_logprobs
         self._lock = threading.Lock()
         self._served_once: Served | None = None
         self._takes_n = True
@@ -88,10 +90,12 @@ class RemoteEngine:
         return self._each(prompts, lambda index, prompt: self._fitting(index, prompt, params))
 
     def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
-        """From the likeliest next tokens that the server lists (5 to 100), read along each choice.
+        """From the likeliest next tokens that the server lists, read along each choice.
 
-        A choice outside the list gets an upper bound, the least log-probability listed. NoProbabilities: the server
-        gives none; it is asked once, not for every prompt.
+        A choice outside the list gets an upper bound, the least log-probability listed.
+
+        Raises:
+            NoProbabilities: the server gives none. It is asked once, not for every prompt.
         """
         if not choices:
             return [[] for _ in prompts]
@@ -177,7 +181,8 @@ class RemoteEngine:
         return found
 
     def _likeliest(self, prompt: str, held: dict[str, Any]) -> NextTokens | None:
-        body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": self._served.dialect.top, **held}
+        top = self._top or self._served.dialect.top
+        body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": top, **held}
         try:
             return next_tokens(self._ask(body))
         except Refused as error:

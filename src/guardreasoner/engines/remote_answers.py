@@ -102,9 +102,9 @@ def completions(answer: Answer, params: SamplingParams, place: str) -> list[Comp
 
 
 def _share(choice: _Choice, total: int | None, letters: int) -> int:
-    if total is None or letters == 0:
+    if total is None:
         return len(choice.text.split())
-    return round(total * len(choice.text) / letters)
+    return total if len(choice.text) == letters else round(total * len(choice.text) / letters)
 
 
 def _completion(choice: _Choice, params: SamplingParams, share: int, place: str) -> Completion:
@@ -112,12 +112,10 @@ def _completion(choice: _Choice, params: SamplingParams, share: int, place: str)
     if not ends and choice.finish_reason not in STOPS and choice.finish_reason != "length":
         raise EngineError(f"{place}: finish_reason is {choice.finish_reason!r}, expected 'stop' or 'length'")
     logprobs = choice.logprobs.chosen if choice.logprobs and params.logprobs else None
-    stopped = bool(ends) or choice.finish_reason in STOPS
-    tokens = min(share, params.max_tokens) if stopped else params.max_tokens
     return Completion(
         text=choice.text[: min(ends, default=len(choice.text))],
-        finish_reason="stop" if stopped else "length",
-        num_tokens=tokens if logprobs is None else len(logprobs),
+        finish_reason="stop" if ends or choice.finish_reason in STOPS else "length",
+        num_tokens=min(share, params.max_tokens) if logprobs is None else len(logprobs),
         logprobs=logprobs,
     )
 

@@ -1,4 +1,4 @@
-"""From a server's /v1/models to what the server understands; fields it does not know it drops in silence, or refuses."""
+"""From /v1/models to what the server understands; fields it does not know it drops in silence, or refuses."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class ScriptedEngine:
         """The `scores` given, or 0.9 for the choice that the script has next."""
         for index, prompt in enumerate(prompts):
             self._room(index, prompt, 1)
-        return [self._choose(prompt, choices) for prompt in prompts]
+        return [self._choose(prompt, choices) if choices else [] for prompt in prompts]
 
     def _choose(self, prompt: str, choices: Sequence[str]) -> list[float]:
         if self._scores is not None:
