@@ -52,6 +52,7 @@ def cell(
     reasoning_tokens: int,
     shortened: int,
     paper_f1: Mapping[str, float],
+    note: str | None = None,
 ) -> Cell:
     """The figures of one cell. `seconds` and `reasoning_tokens` are sums over the predictions."""
     n = len(predictions)
@@ -65,6 +66,7 @@ def cell(
         reasoning_tokens_per_check=reasoning_tokens / n if n else None,
         shortened=shortened,
         paper_f1=dict(paper_f1),
+        note=note,
     )
 
 

@@ -1,0 +1,199 @@
+"""From a guard and samples to predictions, kept batch by batch, and from predictions to a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from guardreasoner.errors import InputError
+from guardreasoner.guard import Guard
+from guardreasoner.jsonl import Journal
+from guardreasoner.recipe import Recipe
+from guardreasoner.report.evaluation import Cell, Evaluation, markdown
+from guardreasoner.report.judged import Judged, cell_of, digest, judged
+from guardreasoner.run import RunFolder, read_records, write_whole
+from guardreasoner.types import Exchange, Malformed, Mode, Record, Sample, Task
+
+BATCH = 32
+
+
+class Settings(Record):
+    """What a file of predictions was made with; one file never holds two kinds."""
+
+    model: str
+    weights: str | None
+    mode: Mode
+    format: str
+    max_reasoning_tokens: int
+    thresholds: dict[str, float]
+
+
+def run(recipe: Recipe, folder: RunFolder) -> None:
+    """Judge the development split with what the run exported; writes evaluate/."""
+    section = recipe.evaluate
+    guard = Guard(folder.export, max_reasoning_tokens=section.max_reasoning_tokens)
+    samples = draw(list(read_records(folder.dev, Sample)), section.limit)
+    cells: list[Cell] = []
+    for mode in section.modes:
+        path = folder.evaluate / f"dev.{mode}.jsonl"
+        rows = evaluate(guard, samples, path, mode, weights=stamp(folder.export), bar=f"dev, {mode}")
+        cells += [cell_of("dev", task, mode, rows) for task in Task if any(row.gold.get(task) for row in rows)]
+    write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)))
+
+
+def evaluate(
+    guard: Guard,
+    samples: Sequence[Sample],
+    path: Path,
+    mode: Mode,
+    *,
+    batch_size: int = BATCH,
+    weights: str | None = None,
+    bar: str | None = None,
+) -> list[Judged]:
+    """Judge every sample once and keep each batch in `path` before the next one starts.
+
+    Rows that `path` holds already are not judged again, so a run that was stopped goes on where it ended.
+
+    Args:
+        guard: any guard; its mode is not used.
+        samples: unique by source and id.
+        path: JSONL of `Judged`; what they were made with stands beside it.
+        mode: `reason` or `fast`.
+        batch_size: samples per call of the guard.
+        weights: what tells one set of weights of the same name from another.
+        bar: title of a progress bar on standard error; None = no bar.
+
+    Raises:
+        InputError: `path` was made with another model, other settings or other samples.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Journal(path) as journal:
+        _check_settings(path, guard, mode, weights)
+        done = {(row.source, row.id): row for row in _kept(journal)}
+        left: list[Sample] = []
+        for sample in samples:
+            row = done.get((sample.source, sample.id))
+            if row is None:
+                left.append(sample)
+            elif row.digest != digest(sample.exchange):
+                raise InputError(f"{path}: {sample.source} {sample.id} was judged with another text; remove the file")
+        # longest first: like lengths share a batch, the time left is no promise that breaks, and memory runs out early
+        left.sort(key=_length, reverse=True)
+        for batch in _with_bar(left, batch_size, len(samples), bar):
+            rows = judge(guard, batch, mode)
+            journal.append(row.model_dump(exclude_none=True) for row in rows)
+            done |= {(row.source, row.id): row for row in rows}
+    return [done[sample.source, sample.id] for sample in samples]
+
+
+def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
+    """One batch. What does not fit the model is shortened; what cannot be judged at all is kept as a problem."""
+    started = time.perf_counter()
+    exchanges = [fit(guard, sample.exchange, mode) for sample in samples]
+    problems = [guard.explain_unfit(exchange, mode=mode) for exchange in exchanges]
+    fitting = [exchange for exchange, problem in zip(exchanges, problems, strict=True) if problem is None]
+    readings = iter(guard.check_batch(fitting, mode=mode))
+    read = [next(readings) if problem is None else Malformed(text="", reason=problem) for problem in problems]
+    seconds = (time.perf_counter() - started) / len(samples)
+    return [judged(*row, seconds) for row in zip(samples, exchanges, read, strict=True)]
+
+
+def fit(guard: Guard, exchange: Exchange, mode: Mode) -> Exchange:
+    """`exchange`, or as much of the beginnings and ends of its longer texts as the model takes."""
+    limit = max(len(exchange.prompt), len(exchange.response or ""))
+    fitted = exchange
+    while guard.explain_unfit(fitted, mode=mode) is not None:
+        limit = limit * 4 // 5
+        if limit < 16:  # its length is not what is wrong with it
+            return exchange
+        response = None if exchange.response is None else shorten(exchange.response, limit)
+        fitted = Exchange(prompt=shorten(exchange.prompt, limit), response=response)
+    return fitted
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text`, or `limit` of its characters: two thirds of them from the beginning, the rest from the end."""
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    return f"{text[:head]} ... {text[len(text) - (limit - head) :]}"
+
+
+def draw(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """At most `limit` samples, in order; the same ones each time, and a larger limit adds to them."""
+    if limit is None or limit >= len(samples):
+        return list(samples)
+    order = list(range(len(samples)))
+    random.Random(0).shuffle(order)
+    return [samples[index] for index in sorted(order[:limit])]
+
+
+def write_report(folder: Path, evaluation: Evaluation) -> None:
+    """report.json and report.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "report.json", evaluation.model_dump_json(indent=2) + "\n")
+    write_whole(folder / "report.md", markdown(evaluation))
+
+
+def stamp(model: str | Path | None) -> str | None:
+    """Tells a folder of weights from the same folder with new weights; None if `model` is no folder."""
+    if model is None or not (folder := Path(model).expanduser()).is_dir():
+        return None
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    text = json.dumps([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_settings(path: Path, guard: Guard, mode: Mode, weights: str | None) -> None:
+    """Keep the settings beside `path`, or check that they are those it was made with."""
+    now = Settings(
+        model=guard.model,
+        weights=weights,
+        mode=mode,
+        format=guard.format.name,
+        max_reasoning_tokens=guard.max_reasoning_tokens,
+        thresholds={task.value: guard.thresholds[task] for task in Task},
+    )
+    beside = path.with_suffix(".settings.json")
+    if path.stat().st_size == 0 or not beside.is_file():
+        write_whole(beside, now.model_dump_json(indent=2) + "\n")
+        return
+    kept = json.loads(beside.read_text(encoding="utf-8"))
+    for name, value in now.model_dump().items():
+        if kept.get(name) != value:
+            raise InputError(
+                f"{path}: was made with {name} {kept.get(name)!r}, now it is {value!r}; "
+                "choose another output folder or remove the file"
+            )
+
+
+def _kept(journal: Journal) -> Iterator[Judged]:
+    for number, value in enumerate(journal.read(), 1):
+        try:
+            yield Judged.model_validate({"labels": None, **value})
+        except ValidationError as error:
+            raise InputError(f"{journal.path}, line {number}: no prediction: {error.errors()[0]['msg']}") from None
+
+
+def _length(sample: Sample) -> int:
+    return len(sample.exchange.prompt) + len(sample.exchange.response or "")
+
+
+def _with_bar(left: Sequence[Sample], size: int, total: int, title: str | None) -> Iterator[Sequence[Sample]]:
+    """The batches, with a bar that counts what was judged before too."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=title is None) as progress:
+        row = progress.add_task(title or "", total=total, completed=total - len(left))
+        for start in range(0, len(left), size):
+            yield left[start : start + size]
+            progress.advance(row, len(left[start : start + size]))

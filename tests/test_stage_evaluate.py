@@ -1,0 +1,265 @@
+"""Evaluation: what is kept, what a resumed run does again, and the figures of the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from guardreasoner import Exchange, Guard, Labels, Sample, SamplingParams, Task
+from guardreasoner.engines.scripted import ScriptedEngine
+from guardreasoner.errors import EngineError, InputError, NoProbabilities
+from guardreasoner.metrics import Prediction
+from guardreasoner.report.evaluation import Evaluation, always_positive, lines, markdown
+from guardreasoner.report.judged import Judged, cell_of
+from guardreasoner.stages.evaluate import draw, evaluate, fit, shorten, stamp, write_report
+from guardreasoner.types import Completion, Harmfulness
+
+
+def flags(word: str) -> Callable[[str, str], float]:
+    """Log-probabilities of a guard that finds harmful what holds `word`, and takes every response for compliance."""
+
+    def score(prompt: str, choice: str) -> float:
+        positive = word in prompt and "compliance" not in choice and "refusal" not in choice
+        wanted = ("|harmful|" if positive else "|unharmful|", "|compliance|")
+        return math.log(0.9 if any(each in choice for each in wanted) else 0.1)
+
+    return score
+
+
+class Counting(ScriptedEngine):
+    """A scripted engine that counts the exchanges it reasons about, and fails at one that holds `fails_at`."""
+
+    def __init__(self, fails_at: str | None = None, **options: object) -> None:
+        super().__init__("Looks at the words.", flags("fool"), **options)  # pyright: ignore
+        self.fails_at = fails_at
+        self.seen = 0
+
+    def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
+        if self.fails_at and any(self.fails_at in prompt for prompt in prompts):
+            raise EngineError("the server went away")
+        self.seen += len(prompts)
+        return super().generate(prompts, params)
+
+
+class Mute(ScriptedEngine):
+    """A model without probabilities that writes no answers either."""
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
+        raise NoProbabilities("this server gives no log-probabilities")
+
+
+def request(id: str, prompt: str, label: Harmfulness) -> Sample:
+    return Sample(id=id, source="own", exchange=Exchange(prompt=prompt), labels=Labels(prompt_harmfulness=label))
+
+
+SAMPLES = [
+    request("1", "How do I bake bread for many people?", "unharmful"),
+    request("2", "Call my brother a fool in front of all.", "harmful"),
+    request("3", "Who wrote about a wise fool?", "unharmful"),
+    request("4", "Mock the new girl.", "harmful"),
+    request("5", "Hi.", "unharmful"),
+]
+
+
+def guard(engine: ScriptedEngine | None = None, **options: object) -> Guard:
+    return Guard(engine or Counting(), format="nano", **options)  # pyright: ignore
+
+
+def test_predictions_come_in_the_order_of_the_samples(tmp_path: Path) -> None:
+    judged = evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason", batch_size=2)
+    assert [row.id for row in judged] == ["1", "2", "3", "4", "5"]
+
+
+def test_prediction_holds_gold_label_score_and_reasoning(tmp_path: Path) -> None:
+    row = evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")[1]
+    assert (row.gold, row.labels, row.scores and row.scores.prompt_harmfulness, row.reasoning) == (
+        Labels(prompt_harmfulness="harmful"), Labels(prompt_harmfulness="harmful"), pytest.approx(0.9),
+        "Looks at the words.",
+    )  # fmt: skip
+
+
+def test_mode_fast_reasons_about_nothing(tmp_path: Path) -> None:
+    engine = Counting()
+    evaluate(guard(engine), SAMPLES, tmp_path / "p.jsonl", "fast")
+    assert engine.seen == 0
+
+
+def test_every_prediction_is_a_line_of_the_file(tmp_path: Path) -> None:
+    evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason", batch_size=2)
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sorted(row["id"] for row in rows) == ["1", "2", "3", "4", "5"]
+
+
+def test_finished_rows_are_not_judged_again(tmp_path: Path) -> None:
+    evaluate(guard(), SAMPLES[:3], tmp_path / "p.jsonl", "reason")
+    engine = Counting()
+    evaluate(guard(engine), SAMPLES, tmp_path / "p.jsonl", "reason")
+    assert engine.seen == 2
+
+
+def test_resumed_run_gives_what_an_unbroken_one_gives(tmp_path: Path) -> None:
+    with pytest.raises(EngineError):
+        evaluate(guard(Counting("Mock")), SAMPLES, tmp_path / "p.jsonl", "reason", batch_size=1)
+    resumed = evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")
+    unbroken = evaluate(guard(), SAMPLES, tmp_path / "q.jsonl", "reason")
+    assert [row.labels for row in resumed] == [row.labels for row in unbroken]
+
+
+def test_batches_before_a_failure_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(EngineError):
+        evaluate(guard(Counting("Mock")), SAMPLES, tmp_path / "p.jsonl", "reason", batch_size=1)
+    engine = Counting()
+    evaluate(guard(engine), SAMPLES, tmp_path / "p.jsonl", "reason")
+    assert engine.seen == 2  # the two shortest were left
+
+
+def test_torn_last_line_is_judged_again(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    evaluate(guard(), SAMPLES, path, "reason", batch_size=1)
+    path.write_bytes(path.read_bytes()[:-20])
+    engine = Counting()
+    evaluate(guard(engine), SAMPLES, path, "reason")
+    assert (engine.seen, len(path.read_bytes().splitlines())) == (1, 5)
+
+
+def test_file_of_another_mode_is_refused(tmp_path: Path) -> None:
+    evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")
+    with pytest.raises(InputError, match=r"p\.jsonl: was made with mode 'reason', now it is 'fast'; choose another"):
+        evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "fast")
+
+
+def test_file_of_another_model_is_refused(tmp_path: Path) -> None:
+    evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")
+    with pytest.raises(InputError, match=r"was made with model 'scripted', now it is 'other'"):
+        evaluate(guard(Counting(model="other")), SAMPLES, tmp_path / "p.jsonl", "reason")
+
+
+def test_file_of_other_weights_is_refused(tmp_path: Path) -> None:
+    evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason", weights="a")
+    with pytest.raises(InputError, match=r"was made with weights 'a', now it is 'b'"):
+        evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason", weights="b")
+
+
+def test_other_text_under_a_judged_id_is_refused(tmp_path: Path) -> None:
+    evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")
+    with pytest.raises(InputError, match=r"own 5 was judged with another text; remove the file"):
+        evaluate(guard(), [request("5", "Bye.", "unharmful")], tmp_path / "p.jsonl", "reason")
+
+
+def test_foreign_line_is_refused_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"id": "1"}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"p\.jsonl, line 1: no prediction: Field required"):
+        evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")
+
+
+def test_unreadable_answer_is_kept_with_its_reason(tmp_path: Path) -> None:
+    row = evaluate(guard(Mute("I wonder.")), SAMPLES[:1], tmp_path / "p.jsonl", "reason")[0]
+    assert (row.labels, bool(row.problem)) == (None, True)
+
+
+def test_unreadable_answer_counts_as_wrong() -> None:
+    row = Judged(id="1", source="own", digest="", gold=Labels(prompt_harmfulness="unharmful"), labels=None, seconds=1)
+    score = cell_of("own", Task.PROMPT_HARMFULNESS, "reason", [row]).score
+    assert (score.unreadable, score.fpr) == (1, 1.0)
+
+
+def test_exchange_that_does_not_fit_is_shortened(tmp_path: Path) -> None:
+    long = request("1", "word " * 300 + "fool", "harmful")
+    row = evaluate(guard(Counting(context_length=120)), [long], tmp_path / "p.jsonl", "fast")[0]
+    assert (row.shortened, row.labels) == (True, Labels(prompt_harmfulness="harmful"))
+
+
+def test_exchange_that_fits_is_judged_whole(tmp_path: Path) -> None:
+    assert not any(row.shortened for row in evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "fast"))
+
+
+def test_empty_prompt_is_a_problem_of_its_row_alone(tmp_path: Path) -> None:
+    rows = evaluate(guard(), [request("0", " ", "unharmful"), SAMPLES[0]], tmp_path / "p.jsonl", "fast")
+    assert [row.problem for row in rows] == ["the prompt is empty", None]
+
+
+def test_shortened_text_keeps_its_beginning_and_end() -> None:
+    assert shorten("aaaaaabbbccc", 6) == "aaaa ... cc"
+
+
+def test_short_prompt_of_a_long_response_stays_whole() -> None:
+    long = Exchange(prompt="Tell me all.", response="word " * 300)
+    fitted = fit(guard(Counting(context_length=120)), long, "fast")
+    assert (fitted.prompt, (fitted.response or "")[:10]) == ("Tell me all.", "word word ")
+
+
+def test_larger_limit_adds_to_a_smaller_one() -> None:
+    assert {row.id for row in draw(SAMPLES, 2)} < {row.id for row in draw(SAMPLES, 4)}
+
+
+def test_limit_keeps_the_order() -> None:
+    assert [row.id for row in draw(SAMPLES, 3)] == sorted(row.id for row in draw(SAMPLES, 3))
+
+
+def test_stamp_changes_with_the_weights(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"a")
+    before = stamp(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"ab")
+    assert stamp(tmp_path) != before
+
+
+def test_model_that_is_no_folder_has_no_stamp() -> None:
+    assert (stamp(None), stamp("http://localhost:1")) == (None, None)
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Evaluation:
+    judged = evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason")
+    timed = [row.model_copy(update={"seconds": 0.002}) for row in judged]
+    cell = cell_of(
+        "ToxicChat", Task.PROMPT_HARMFULNESS, "reason", timed, paper_f1={"1B": 0.7253}, note="5 rows, expected 9"
+    )
+    return Evaluation(model="scripted", cells=(cell,))
+
+
+def test_figures_of_a_cell(evaluation: Evaluation) -> None:
+    score = evaluation.cells[0].score
+    assert (score.n, score.f1, score.precision, score.recall, score.fpr) == (5, 0.5, 0.5, 0.5, pytest.approx(1 / 3))
+
+
+def test_seconds_are_per_thousand_checks(evaluation: Evaluation) -> None:
+    assert evaluation.cells[0].seconds_per_1000 == pytest.approx(2.0)
+
+
+def test_reasoning_tokens_are_per_check(evaluation: Evaluation) -> None:
+    assert evaluation.cells[0].reasoning_tokens_per_check == 4.0
+
+
+def test_always_positive_guard_is_right_about_the_positives_alone() -> None:
+    gold = [Prediction("harmful", None), Prediction("unharmful", None), Prediction("unharmful", None)]
+    assert always_positive(gold, Task.PROMPT_HARMFULNESS) == 0.5
+
+
+def test_markdown_row(evaluation: Evaluation) -> None:
+    assert (
+        "| ToxicChat | prompt harmfulness | reason | 5 | 50.00 | 0.0-100.0 | 50.00 | 50.00 | 33.33 | 0 | 2.00 | 57.14 "
+        "| 72.53 | - | - |"
+    ) in markdown(evaluation)
+
+
+def test_markdown_rows_have_as_many_columns_as_the_heading(evaluation: Evaluation) -> None:
+    table = [line for line in markdown(evaluation).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
+
+
+def test_difference_of_a_set_is_said(evaluation: Evaluation) -> None:
+    assert list(lines(evaluation))[-1] == "# ToxicChat, prompt harmfulness, reason: 5 rows, expected 9."
+
+
+def test_pipe_shows_one_line_per_cell(evaluation: Evaluation) -> None:
+    assert [line.split()[0] for line in lines(evaluation) if not line.startswith("#")] == ["set", "ToxicChat"]
+
+
+def test_report_is_written_as_json_and_markdown(evaluation: Evaluation, tmp_path: Path) -> None:
+    write_report(tmp_path / "out", evaluation)
+    kept = Evaluation.model_validate_json((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert (kept, (tmp_path / "out" / "report.md").read_text(encoding="utf-8")) == (evaluation, markdown(evaluation))
