@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -20,7 +20,9 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(metavar="NAME|PATH|URL", help="The guard; without it the embedded one.")
     ] = None,
-    mode: Annotated[list[Mode] | None, typer.Option(help="reason (default) or fast; repeat it for both.")] = None,
+    mode: Annotated[
+        Literal["reason", "fast", "both"], typer.Option(help="With reasoning, without it, or one after the other.")
+    ] = "reason",
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Judge N rows of each set, the same ones each time.")
     ] = None,
@@ -46,9 +48,9 @@ def evaluate(
     guard = Guard(model)
     folder = output or Path("evaluation") / re.sub(r"[^\w.-]+", "-", guard.model).strip("-.")
     published = guardreasoner_f1()
-    modes: list[Mode] = list(dict.fromkeys(mode or ()))
+    modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)
     cells: list[Cell] = []
-    for each in modes or [guard.mode]:
+    for each in modes:
         for rows in sets:
             name, task = rows.benchmark.name, rows.benchmark.task
             judged = stage.evaluate(
