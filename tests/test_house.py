@@ -18,7 +18,6 @@ from packaging.requirements import Requirement
 import guardreasoner
 
 
-
 def base_distributions() -> list[importlib.metadata.Distribution]:
     """The package and everything that `pip install guardreasoner`, without extras, brings."""
     found: dict[str, importlib.metadata.Distribution] = {}
