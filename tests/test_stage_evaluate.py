@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from guardreasoner import Exchange, Guard, Labels, Sample, SamplingParams, Task
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.metrics import Prediction
-from guardreasoner.report.evaluation import Evaluation, always_positive, lines, markdown
+from guardreasoner.report.evaluation import Evaluation, always_positive, lines, markdown, show
 from guardreasoner.report.judged import Judged, cell_of
 from guardreasoner.stages.evaluate import draw, evaluate, fit, shorten, stamp, write_report
 from guardreasoner.types import Completion, Harmfulness
@@ -263,3 +266,25 @@ def test_report_is_written_as_json_and_markdown(evaluation: Evaluation, tmp_path
     write_report(tmp_path / "out", evaluation)
     kept = Evaluation.model_validate_json((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert (kept, (tmp_path / "out" / "report.md").read_text(encoding="utf-8")) == (evaluation, markdown(evaluation))
+
+
+def test_terminal_table_fits_eighty_columns(evaluation: Evaluation) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=80)
+    with console.capture() as shown:
+        show(evaluation, console)
+    row = next(line for line in shown.get().splitlines() if line.startswith("ToxicChat"))
+    assert re.sub(r"\x1b\[\d*m", "", row).split() == [
+        "ToxicChat",
+        "5",
+        "50.0",
+        "0.0-100.0",
+        "50.0",
+        "50.0",
+        "33.3",
+        "0",
+        "2.0",
+        "57.1",
+        "72.5",
+        "-",
+        "-",
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -14,10 +13,11 @@ from guardreasoner.report.terminal import TITLES, percent
 from guardreasoner.types import Mode, Record, Task
 
 NOTE = (
-    "Percent; 95 % bootstrap intervals; an unreadable answer counts once, as wrong. `always` is the F1 of a guard that "
+    "Percent; 95 % bootstrap intervals; an unreadable answer counts once, as wrong. `base` is the F1 of a guard that "
     "flags everything. 1B, 3B, 8B: GuardReasoner's figures in the paper, arXiv 2501.18492."
 )
 SIZES = ("1B", "3B", "8B")
+_SHORT = {Task.PROMPT_HARMFULNESS: "prompt", Task.RESPONSE_REFUSAL: "refusal", Task.RESPONSE_HARMFULNESS: "response"}
 
 
 class Cell(Record):
@@ -81,13 +81,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
         for line in lines(evaluation):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
         return
-    table = Table(title=escape(evaluation.model), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
-    heading, *rows = _rows(evaluation)
-    for index, name in enumerate(heading):
-        table.add_column(name, justify="left" if index < 3 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
+    for mode in dict.fromkeys(cell.mode for cell in evaluation.cells):
+        console.print(_table(evaluation, mode))
     for note in (NOTE, *_notes(evaluation)):
         console.print(note, style="dim", markup=False, highlight=False)
 
@@ -112,9 +107,42 @@ def markdown(evaluation: Evaluation) -> str:
     return "\n".join(body) + "\n"
 
 
+def _table(evaluation: Evaluation, mode: Mode) -> Table:
+    """One mode; one decimal, so that it fits 80 columns."""
+    title = f"{escape(evaluation.model)}, {mode}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column("set", overflow="fold")
+    for name in ("n", "F1", "95 %", "prec.", "rec.", "FPR", "unr.", "s/1k", "base", *SIZES):
+        table.add_column(name, justify="right", no_wrap=True)
+    for cell in evaluation.cells:
+        if cell.mode == mode:
+            table.add_row(*_table_row(cell))
+    return table
+
+
+def _table_row(cell: Cell) -> tuple[str, ...]:
+    found, speed = cell.score, cell.seconds_per_1000
+    unreadable = f"[red]{found.unreadable}[/]" if found.unreadable else "0"
+    return (
+        *(
+            f"{escape(cell.benchmark)}\n [dim]{_SHORT[cell.task]}[/]",
+            str(found.n),
+            f"[bold]{_short(found.f1)}[/]",
+            _row(cell)[5],
+        ),
+        *(_short(found.precision), _short(found.recall), _short(found.fpr), unreadable),
+        *("-" if speed is None else f"{speed:.1f}", _short(cell.always_positive_f1)),
+        *(_short(cell.paper_f1.get(size)) for size in SIZES),
+    )
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
 def _rows(evaluation: Evaluation) -> list[list[str]]:
     """The heading and one row of texts per cell."""
-    heading = ["set", "task", "mode", "n", "F1", "95 %", "prec.", "recall", "FPR", "unread", "s/1000", "always", *SIZES]
+    heading = ["set", "task", "mode", "n", "F1", "95 %", "prec.", "recall", "FPR", "unread", "s/1000", "base", *SIZES]
     return [heading, *map(_row, evaluation.cells)]
 
 

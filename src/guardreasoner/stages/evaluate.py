@@ -97,10 +97,10 @@ def evaluate(
 
 def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
     """One batch. What does not fit the model is shortened; what cannot be judged at all is kept as a problem."""
-    started = time.perf_counter()
     exchanges = [fit(guard, sample.exchange, mode) for sample in samples]
     problems = [guard.explain_unfit(exchange, mode=mode) for exchange in exchanges]
     fitting = [exchange for exchange, problem in zip(exchanges, problems, strict=True) if problem is None]
+    started = time.perf_counter()
     readings = iter(guard.check_batch(fitting, mode=mode))
     read = [next(readings) if problem is None else Malformed(text="", reason=problem) for problem in problems]
     seconds = (time.perf_counter() - started) / len(samples)
