@@ -30,7 +30,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
-        """`params.n` completions per prompt, in order; prompts and completions are plain strings, special tokens included."""
+        """`params.n` completions per prompt, in order; prompts and completions are plain strings, markers included."""
         ...
 
     def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
