@@ -39,7 +39,7 @@ def to_terminal(verdict: Verdict, console: Console) -> None:
     if verdict.reasoning:
         console.print(Text("reasoning", style="bold"))
         for line in _reasoning(verdict):
-            console.print(Padding(Text(line), (0, 0, 0, 2)))
+            console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
         console.print()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in HEADINGS:
