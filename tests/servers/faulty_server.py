@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     lock = threading.Lock()
-    setup: dict[str, Any] = DEFAULTS
+    plan: dict[str, Any] = DEFAULTS
     seen: list[dict[str, Any]] = []  # noqa: RUF012 - shared by all requests on purpose
     active = 0
     most_active = 0
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/seen":
             self._send(200, {"requests": Handler.seen, "most_active": Handler.most_active})
         elif self.path == "/v1/models":
-            found = Handler.setup["models"]
+            found = Handler.plan["models"]
             self._send(404 if found is None else 200, found)
         else:
             self._send(404, {"error": {"message": "no such path"}})
@@ -50,11 +50,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/setup":
-            Handler.setup, Handler.seen, Handler.most_active = DEFAULTS | body, [], 0
+            Handler.plan, Handler.seen, Handler.most_active = DEFAULTS | body, [], 0
             self._send(200, {})
             return
         with Handler.lock:
-            schedule = Handler.setup["schedule"]
+            schedule = Handler.plan["schedule"]
             Handler.seen.append({"body": body, "key": self.headers.get("Authorization"), "at": time.monotonic()})
             step = schedule.pop(0) if schedule else {}
             Handler.active += 1
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
                 Handler.active -= 1
 
     def _step(self, step: dict[str, Any], body: dict[str, Any]) -> None:
-        time.sleep(step.get("seconds", Handler.setup.get("seconds", 0)))
+        time.sleep(step.get("seconds", Handler.plan.get("seconds", 0)))
         if step.get("drop"):
             self.close_connection = True
             return
@@ -78,42 +78,42 @@ class Handler(BaseHTTPRequestHandler):
             self._good(body, cut=step.get("cut", False))
 
     def _good(self, body: dict[str, Any], *, cut: bool) -> None:
-        setup = Handler.setup
-        refused = [field for field in setup["refuses"] if field in body]
+        plan = Handler.plan
+        refused = [field for field in plan["refuses"] if field in body]
         if refused:
             self._send(400, {"error": {"message": f"{refused[0]} is not supported"}})
             return
-        if setup["context"] is not None and len(body["prompt"].split()) + body["max_tokens"] > setup["context"]:
-            self._send(400, {"error": {"message": f"the model's context length is only {setup['context']} tokens"}})
+        if plan["context"] is not None and len(body["prompt"].split()) + body["max_tokens"] > plan["context"]:
+            self._send(400, {"error": {"message": f"the model's context length is only {plan['context']} tokens"}})
             return
-        count = 1 if "n" in setup["ignores"] else body.get("n", 1)
+        count = 1 if "n" in plan["ignores"] else body.get("n", 1)
         choices = [self._choice(body) for _ in range(count)]
         tokens = sum(len(choice["text"].split()) for choice in choices)
         self._send(200, {"choices": choices, "usage": {"completion_tokens": tokens}}, cut=cut)
 
     def _choice(self, body: dict[str, Any]) -> dict[str, Any]:
-        text, words = Handler.setup["text"], Handler.setup["text"].split(" ")[1:]
+        text, words = Handler.plan["text"], Handler.plan["text"].split(" ")[1:]
         stops = [text.find(stop) for stop in body.get("stop", []) if stop in text]
-        if stops and "stop" not in Handler.setup["ignores"]:
+        if stops and "stop" not in Handler.plan["ignores"]:
             return {"text": text[: min(stops)], "finish_reason": "stop"}
         kept = words[: body["max_tokens"]]
         choice: dict[str, Any] = {
             "text": "".join(" " + word for word in kept),
             "finish_reason": "stop" if len(kept) == len(words) else "length",
         }
-        if "logprobs" in body and "logprobs" not in Handler.setup["ignores"]:
+        if "logprobs" in body and "logprobs" not in Handler.plan["ignores"]:
             choice["logprobs"] = self._logprobs(body["prompt"])
         return choice
 
     def _logprobs(self, prompt: str) -> dict[str, Any] | None:
-        tops = Handler.setup["tops"]
+        tops = Handler.plan["tops"]
         listed = tops.get(prompt, tops.get(""))
         if listed is None:
             return None
         entries = [{"token": token, "logprob": logprob} for token, logprob in listed.items()]
-        if Handler.setup["shape"] == "content":
+        if Handler.plan["shape"] == "content":
             return {"content": [entries[0] | {"top_logprobs": entries}]}
-        top = listed if Handler.setup["shape"] == "legacy" else entries
+        top = listed if Handler.plan["shape"] == "legacy" else entries
         return {"tokens": [next(iter(listed))], "token_logprobs": [entries[0]["logprob"]], "top_logprobs": [top]}
 
     def _send(self, status: int, body: Any, headers: dict[str, str] | None = None, *, cut: bool = False) -> None:
