@@ -35,6 +35,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from guardreasoner.errors import EngineError
 from guardreasoner.recipe import ModelSection, Optimisation
+from guardreasoner.run import write_whole
 from guardreasoner.training.batches import Row, collate, length_grouped
 from guardreasoner.training.losses import sft_loss
 
@@ -97,7 +98,7 @@ def train(
         weight_decay=section.weight_decay,
         adam_beta2=0.95,
         max_grad_norm=section.max_grad_norm,
-        logging_steps=LOG_STEPS,
+        logging_steps=max(1, min(LOG_STEPS, steps // LOG_STEPS)),
         save_steps=section.save_steps,
         save_total_limit=2,
         seed=section.seed,
@@ -195,9 +196,18 @@ class _Progress(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._metrics.parent.mkdir(parents=True, exist_ok=True)
+        self._forget_after(state.global_step)
         self._started = (time.monotonic(), self.tokens)
         self._bar.update(self._line, completed=state.global_step)
         self._bar.start()
+
+    def _forget_after(self, step: int) -> None:
+        """Drop lines of steps that are trained again, so that a stopped run leaves the curve of an undisturbed one."""
+        if not self._metrics.is_file():
+            return
+        lines = self._metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("}\n")]
+        write_whole(self._metrics, "".join(line for line in whole if json.loads(line)["step"] <= step))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._bar.update(self._line, completed=state.global_step)
