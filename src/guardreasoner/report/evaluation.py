@@ -81,7 +81,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
         for line in lines(evaluation):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
         return
-    for mode in dict.fromkeys(cell.mode for cell in evaluation.cells):
+    modes: dict[Mode, None] = dict.fromkeys(cell.mode for cell in evaluation.cells)
+    for mode in modes:
         console.print(_table(evaluation, mode))
     for note in (NOTE, *_notes(evaluation)):
         console.print(note, style="dim", markup=False, highlight=False)
