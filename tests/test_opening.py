@@ -48,7 +48,8 @@ def test_an_address_opens_the_remote_engine(address: str) -> None:
 
 
 def test_options_reach_the_engine() -> None:
-    assert open_engine("http://localhost:1", model="mine").__dict__["_model"] == "mine"
+    with pytest.raises(InputError, match="^concurrency: 0 is not above 0$"):
+        open_engine("http://localhost:1", model="its name there", concurrency=0)
 
 
 def test_a_script_is_opened_by_naming_the_engine() -> None:

@@ -20,13 +20,13 @@ EXPECTED = (
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def open_engine(model: str | Path | None = None, *, engine: str | None = None, **options: Any) -> Engine:
+def open_engine(model: str | Path | None = None, /, *, engine: str | None = None, **options: Any) -> Engine:
     """The engine for `model`; None is the embedded guard that comes with this package.
 
     Args:
         model: a folder, a hub id or a server's address. With `engine="scripted"` the text that is always said.
         engine: `embedded`, `hf`, `remote` or `scripted`; None = found out from `model`.
-        options: handed to the engine, such as `device` of `hf` or `timeout` of `remote`.
+        options: handed to the engine, such as `device` of `hf`, or `timeout` and `model` (its name there) of `remote`.
 
     Raises:
         InputError: `model` is none of these.
