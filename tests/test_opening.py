@@ -48,7 +48,7 @@ def test_an_address_opens_the_remote_engine(address: str) -> None:
 
 
 def test_options_reach_the_engine() -> None:
-    with pytest.raises(InputError, match="^concurrency: 0 is not above 0$"):
+    with pytest.raises(InputError, match=r"^concurrency: 0 is not above 0$"):
         open_engine("http://localhost:1", model="its name there", concurrency=0)
 
 
