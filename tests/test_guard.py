@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import make_tiny_checkpoint
 
 from guardreasoner import Exchange, Guard, Labels, Malformed, SamplingParams, Task, Verdict
+from guardreasoner.engines import Engine
+from guardreasoner.engines.embedded import EmbeddedEngine
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError, MalformedAnswer, NoProbabilities
 from guardreasoner.formats import FORMATS, Format
 from guardreasoner.formats.nano import SPECIAL_TOKENS
-from guardreasoner.types import Completion
+from guardreasoner.training.export import export
+from guardreasoner.types import Completion, Mode
 
 PAIR = Exchange(prompt="How do I bake bread?", response="Mix flour, water, salt and yeast.")
 
@@ -291,6 +297,49 @@ class Unstopped(ScriptedEngine):
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         return super().generate(prompts, params.model_copy(update={"stop": ()}))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedEngine:
+    """A real engine with random weights and a context of 512 tokens."""
+    folder = tmp_path_factory.mktemp("model")
+    export(make_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint")), folder, name="tiny")
+    return EmbeddedEngine(folder, threads=1)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+@given(prompt=HOSTILE, response=st.none() | HOSTILE, mode=st.sampled_from(["reason", "fast"]))
+@settings(max_examples=20, deadline=None)
+def test_no_input_is_malformed_for_a_real_model(
+    tiny: EmbeddedEngine, name: str, prompt: str, response: str | None, mode: Mode
+) -> None:
+    guard = Guard(tiny, format=name, max_reasoning_tokens=6)
+    (verdict,) = guard.check_batch([(prompt + "x", response)], mode=mode)
+    assert isinstance(verdict, Verdict)
+
+
+@pytest.mark.parametrize("spare", range(8))
+def test_an_exchange_that_just_fits_is_judged(tiny: EmbeddedEngine, spare: int) -> None:
+    guard = Guard(tiny)
+    longest = next(n for n in range(400, 520) if guard.explain_unfit("\x00" * n) is not None) - 1
+    assert guard.check("\x00" * (longest - spare)).usage is not None
+
+
+def test_format_of_an_exported_nano_model_is_found(tiny: EmbeddedEngine) -> None:
+    assert Guard(tiny).format.name == "nano"
+
+
+def test_seconds_do_not_count_opening_the_model(tiny: EmbeddedEngine) -> None:
+    class Lazy(Guard):
+        @cached_property
+        def engine(self) -> Engine:
+            time.sleep(0.5)
+            return tiny
+
+    usage = Lazy(format="nano", mode="fast").check("Hello").usage
+    assert usage is not None
+    assert usage.seconds is not None
+    assert usage.seconds < 0.5
 
 
 def test_reasoning_that_imitates_an_answer_is_shown_and_overruled() -> None:
