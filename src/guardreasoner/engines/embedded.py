@@ -71,9 +71,8 @@ class EmbeddedEngine:
         encoded = [self._encode(prompt) for prompt in prompts]
         check_fit([len(ids) for ids in encoded], self.context_length)
         samples = params.n if params.temperature > 0 else 1  # greedy samples are all the same
-        done: list[list[Completion]] = [
-            [Completion(text="", finish_reason="length", num_tokens=0)] * samples for _ in encoded
-        ]
+        nothing = Completion(text="", finish_reason="length", num_tokens=0, logprobs=() if params.logprobs else None)
+        done = [[nothing] * samples for _ in encoded]
         ending = Ending(self._llama.end_token_ids, self._special, params.stop, self._decode)
         # by length, so that rows that share a pass are alike
         queue = deque(sorted(range(len(encoded)) if params.max_tokens > 0 else (), key=lambda i: len(encoded[i])))
@@ -188,8 +187,12 @@ class EmbeddedEngine:
                 job()
             return
         with ThreadPoolExecutor(min(self._threads, len(jobs))) as pool:
-            for result in [pool.submit(job) for job in jobs]:
-                result.result()
+            try:
+                for result in [pool.submit(job) for job in jobs]:
+                    result.result()
+            except BaseException:  # Ctrl-C too: what has not begun shall not begin
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _completion(self, row: Row, params: SamplingParams) -> Completion:
         text, length, ended = cut(row.tokens, params.stop, self._llama.end_token_ids, self._decode)

@@ -60,8 +60,9 @@ class OnnxLlama:
         The keys and values of all B x T tokens are written to their slots.
         """
         positions = starts[:, None] + np.arange(ids.shape[1], dtype=np.int64)
-        for name, value in (("ids", ids), ("positions", positions), ("read", read)):
-            slots.binding.bind_cpu_input(name, np.ascontiguousarray(value))
+        inputs = {"ids": np.ascontiguousarray(ids), "positions": positions, "read": read}  # held here during the pass
+        for name, value in inputs.items():
+            slots.binding.bind_cpu_input(name, value)
         slots.binding.bind_output("logits", "cpu")
         self._session.run_with_iobinding(slots.binding)
         return slots.binding.get_outputs()[-1].numpy()
