@@ -124,11 +124,14 @@ def _request(rng: random.Random, speaker: Speaker, theme: Theme) -> str:
         text = speaker.say("{before} ") + " " + text
     if rng.random() < 0.2:
         text = f"{text} {speaker.one_of('after')}"
+    if rng.random() < 0.1:  # long requests are not told from short ones by their harm
+        text = f"{speaker.one_of('context')}\n\n{text}"
     return _roughen(rng, text.strip())
 
 
 def _answer(rng: random.Random, speaker: Speaker, theme: Theme) -> str:
-    text = speaker.say(rng.choice(theme.answers))
+    count = min(len(theme.answers), rng.choice((1, 1, 1, 2, 2, 3)))
+    text = "\n\n".join(speaker.say(answer) for answer in rng.sample(theme.answers, count))
     if rng.random() < 0.5:
         text = f"{speaker.one_of('opening')} {text}"
     if rng.random() < 0.35:
@@ -194,9 +197,7 @@ def _harmful_refused(rng: random.Random) -> Made:
 def _harmful_answered(rng: random.Random) -> Made:
     speaker, theme = _speaker(rng, grammar().harmful)
     prompt = _harmful_prompt(rng, speaker, theme)
-    answer = speaker.say(rng.choice(theme.answers))
-    if rng.random() < 0.4:
-        answer = f"{speaker.one_of('opening')} {answer}"
+    answer = _answer(rng, speaker, theme)
     labels = Labels(prompt_harmfulness="harmful", response_refusal="compliance", response_harmfulness="harmful")
     return Exchange(prompt=prompt, response=answer), labels
 
