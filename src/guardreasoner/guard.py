@@ -9,19 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
 
 from guardreasoner.engines import Engine
 from guardreasoner.errors import EngineError, InputError, MalformedAnswer, NoProbabilities
 from guardreasoner.formats import FORMATS, Format
+from guardreasoner.inputs import Asked, as_exchange, checked_budget, checked_mode, checked_thresholds
 from guardreasoner.types import Exchange, Malformed, Mode, SamplingParams, Scores, Task, Usage, Verdict
 
-DEFAULT_THRESHOLD = 0.5
 DEFAULT_BUDGET = {"nano": 256}
 PAPER_BUDGET = 2048  # the authors' generate.py stops there
 WRITTEN_ANSWER_TOKENS = 64  # three short answers, where the model has to write them itself
-
-Asked = Exchange | str | tuple[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,9 @@ class Guard:
     ) -> None:
         self._model = model
         self._format = format
-        self.mode: Mode = _checked_mode(mode)
-        self._budget = _checked_budget(max_reasoning_tokens)
-        self.thresholds = _checked_thresholds(thresholds or {})
+        self.mode: Mode = checked_mode(mode)
+        self._budget = checked_budget(max_reasoning_tokens)
+        self.thresholds = checked_thresholds(thresholds or {})
 
     @cached_property
     def engine(self) -> Engine:
@@ -115,7 +112,7 @@ class Guard:
         """One reading per exchange, in order. An exchange that cannot be judged is an InputError naming its index."""
         _ = self.engine, self.format  # opened before the clock starts
         started = time.perf_counter()
-        mode = self.mode if mode is None else _checked_mode(mode)
+        mode = self.mode if mode is None else checked_mode(mode)
         drafts: list[_Draft] = []
         for index, asked in enumerate(exchanges):
             try:
@@ -132,7 +129,7 @@ class Guard:
     def explain_unfit(self, asked: Asked, *, mode: Mode | None = None) -> str | None:
         """Why `check` would refuse this exchange, or None if it would judge it."""
         try:
-            self._draft(as_exchange(asked), self.mode if mode is None else _checked_mode(mode))
+            self._draft(as_exchange(asked), self.mode if mode is None else checked_mode(mode))
         except InputError as error:
             return str(error)
         return None
@@ -242,22 +239,6 @@ class Guard:
         return self.engine.count_tokens(text) or 0
 
 
-def as_exchange(asked: Asked, response: str | None = None) -> Exchange:
-    """The exchange that was meant; what no model could judge is an InputError."""
-    prompt: object
-    answer: object
-    if isinstance(asked, Exchange):
-        prompt, answer = asked.prompt, asked.response
-    elif isinstance(asked, tuple):
-        prompt, answer = asked
-    else:
-        prompt, answer = asked, response
-    text = _checked_text(prompt, "prompt")
-    if not text.strip():
-        raise InputError("the prompt is empty")
-    return Exchange(prompt=text, response=None if answer is None else _checked_text(answer, "response"))
-
-
 def probability(positive: float, negative: float) -> float:
     """P(positive) from the natural-log probabilities of the two choices, renormalised over them."""
     best = max(positive, negative)
@@ -265,36 +246,6 @@ def probability(positive: float, negative: float) -> float:
         raise EngineError(f"the model gave log-probabilities {positive} and {negative}, expected one that is finite")
     a, b = math.exp(positive - best), math.exp(negative - best)
     return a / (a + b)
-
-
-def _checked_text(text: object, name: str) -> str:
-    if not isinstance(text, str):
-        raise InputError(f"the {name} is not a string but {type(text).__name__}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"the {name} is not valid Unicode: a lone surrogate at character {error.start + 1}") from None
-    return text
-
-
-def _checked_mode(mode: str) -> Mode:
-    for known in get_args(Mode):
-        if mode == known:
-            return known
-    raise InputError(f"unknown mode {mode!r}, expected one of {', '.join(get_args(Mode))}")
-
-
-def _checked_budget(tokens: int | None) -> int | None:
-    if tokens is not None and tokens < 0:
-        raise InputError(f"max_reasoning_tokens: {tokens} is below 0")
-    return tokens
-
-
-def _checked_thresholds(given: Mapping[Task, float]) -> Mapping[Task, float]:
-    for task, threshold in given.items():
-        if not 0 <= threshold <= 1:
-            raise InputError(f"threshold of {task.value}: {threshold} is not between 0 and 1")
-    return {task: given.get(task, DEFAULT_THRESHOLD) for task in Task}
 
 
 def _knows_markers(engine: Engine) -> bool:

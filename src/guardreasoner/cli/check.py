@@ -70,7 +70,8 @@ def _check_one(
     prompt: str | None, response: str | None, mode: Mode, model: str | None, format: str | None, as_json: bool
 ) -> None:
     from guardreasoner.cli import show
-    from guardreasoner.guard import Guard, as_exchange
+    from guardreasoner.guard import Guard
+    from guardreasoner.inputs import as_exchange
 
     if prompt is None:
         raise InputError("what should be judged? give PROMPT or --input FILE; --help shows how")

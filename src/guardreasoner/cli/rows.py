@@ -9,7 +9,7 @@ from typing import Any
 
 from guardreasoner.data.tables import Record, read_records
 from guardreasoner.errors import InputError
-from guardreasoner.guard import as_exchange
+from guardreasoner.inputs import as_exchange
 from guardreasoner.types import Exchange
 
 
