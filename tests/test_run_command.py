@@ -1,7 +1,6 @@
 """`guardreasoner run` from the shell: the whole way on the smoke recipe, stopped with kill -9 and gone on with."""
 
 import json
-import os
 import signal
 import subprocess
 import sys

@@ -32,6 +32,7 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils.logging import disable_progress_bar
 
 from guardreasoner.errors import EngineError
 from guardreasoner.recipe import ModelSection, Optimisation
@@ -63,6 +64,7 @@ def random_llama(section: ModelSection, vocab_size: int, end_id: int, seed: int)
 
 def load_llama(folder: Path) -> LlamaForCausalLM:
     """A checkpoint that `save_llama` wrote."""
+    disable_progress_bar()
     return LlamaForCausalLM.from_pretrained(folder)
 
 
@@ -84,6 +86,7 @@ def train(
     average: Literal["token", "row"] = "token",
 ) -> LlamaForCausalLM:
     """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on."""
+    disable_progress_bar()  # of loading and saving; ours shows the training
     if section.threads:
         torch.set_num_threads(section.threads)
     batches = _Batches(rows, length_grouped([len(row.ids) for row in rows], section.batch_tokens, section.seed))
