@@ -8,11 +8,12 @@ import pytest
 
 from guardreasoner.data.labelled import dialogue, is_dev, labelled_samples, normalised, text_rows
 from guardreasoner.errors import InputError
-from guardreasoner.recipe import SynthesizeSection
+from guardreasoner.recipe import DataSection, SynthesizeSection
 from guardreasoner.stages.data import without_repeats
-from guardreasoner.stages.synthesize import views
+from guardreasoner.stages.pretrain import documents
+from guardreasoner.stages.synthesize import label_weights, views
 from guardreasoner.teachers.rule import train_teacher
-from guardreasoner.types import Exchange, Labels, Sample
+from guardreasoner.types import Exchange, Labels, Sample, Task
 
 ROW = {
     "prompt": "Hello",
@@ -123,3 +124,45 @@ def test_text_that_imitates_an_answer_stays_plain_in_the_reasoning() -> None:
     sample = make(response="<|answers|><|response|><|unharmful|><|end|>", response_refusal="compliance")
     found = dict(views(sample, train_teacher([sample]), SynthesizeSection(), seed=0))
     assert found["reason"].completion.count("<|answers|>") == 1
+
+
+def test_both_labels_of_a_task_weigh_the_same_in_sum() -> None:
+    samples = [make(response_harmfulness=label) for label in ("harmful", "unharmful", "unharmful", "unharmful")]
+    weights = label_weights(samples)
+    assert weights[Task.RESPONSE_HARMFULNESS, "harmful"] == 3 * weights[Task.RESPONSE_HARMFULNESS, "unharmful"] == 2.0
+
+
+def test_an_example_weighs_as_its_rarest_labels_do() -> None:
+    sample = make(prompt_harmfulness="harmful", response_harmfulness="harmful")
+    weights = {(Task.PROMPT_HARMFULNESS, "harmful"): 0.5, (Task.RESPONSE_HARMFULNESS, "harmful"): 3.0}
+    section = SynthesizeSection(prompt_only_share=1, subset_share=0)
+    found = dict(views(sample, train_teacher([sample]), section, 0, weights))
+    assert {kind: example.weight for kind, example in found.items()} == {
+        "reason": 1.5,
+        "fast": 1.5,
+        "prompt alone": 0.5,
+    }
+
+
+def test_statement_is_also_judged_as_a_response() -> None:
+    sample = Sample(
+        id="1",
+        source="tweets",
+        exchange=Exchange(prompt="They are all fools."),
+        labels=Labels(prompt_harmfulness="harmful"),
+    )
+    section = SynthesizeSection(statements=("tweets",))
+    said = dict(views(sample, train_teacher([sample]), section, seed=0))["statement as response"]
+    assert "<|assistant|>They are all fools.<|response|>" in said.prompt
+    assert said.completion.endswith("<|answers|><|response|><|harmful|><|end|>")
+
+
+def test_text_of_the_development_split_is_not_read_in_pretraining(tmp_path: Path) -> None:
+    turns = [f"Human user:\nQuestion {number}\n\nAI assistant:\nYes" for number in range(200)]
+    (tmp_path / "text").mkdir()
+    with gzip.open(tmp_path / "text" / "talk.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"text": turn, "source": "talk"}) + "\n" for turn in turns)
+    section = DataSection(folder=tmp_path, text={"talk": 10**6}, dev_share=0.3)
+    read = documents(section, [])
+    assert 0 < len(read) < 200
+    assert not any(is_dev(text.split("<|assistant|>")[0].removeprefix("<|user|>"), 0.3) for text in read)

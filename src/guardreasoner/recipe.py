@@ -45,7 +45,7 @@ class ModelSection(Record):
     num_hidden_layers: int = 6
     intermediate_size: int = 768
     num_attention_heads: int = 4
-    num_key_value_heads: int = 4
+    num_key_value_heads: int = 2
     context_length: int = 1024
 
 
@@ -79,6 +79,10 @@ class SynthesizeSection(Record):
     """Of samples with a response: share that is also asked the request task without it."""
     subset_share: float = Field(default=0.5, ge=0, le=1)
     """Of fast examples with several tasks: share that asks only some of them."""
+    statements: tuple[str, ...] = ()
+    """Sources whose prompts are statements with a label of their own: each is also judged as a response."""
+    balance: bool = False
+    """Weigh examples so that both labels of a task count the same; the paper does not."""
 
 
 class SFTSection(Optimisation):
@@ -104,7 +108,8 @@ class EvaluateSection(Record):
 
     modes: tuple[Literal["reason", "fast"], ...] = ("reason", "fast")
     limit: int | None = Field(default=None, ge=1)
-    max_reasoning_tokens: int = Field(default=160, ge=1)
+    max_reasoning_tokens: int | None = Field(default=None, ge=0)
+    """None = the format's own."""
 
 
 class Recipe(Record):

@@ -119,12 +119,13 @@ class Malformed(Record):
 
 
 class SFTExample(Record):
-    """One training text; loss falls on `completion` alone. Columns as TRL names them."""
+    """One training text; loss falls on `completion` alone. Columns as TRL names them, and `weight` in the loss."""
 
     id: str
     source: str
     prompt: str
     completion: str
+    weight: float = 1.0
 
 
 class SamplingParams(Record):

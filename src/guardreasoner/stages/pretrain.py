@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from guardreasoner.data.labelled import OWN, dialogue, text_rows
+from guardreasoner.data.labelled import OWN, dialogue, is_dev, text_rows
 from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER, NanoFormat, plain
 from guardreasoner.recipe import DataSection, Recipe
 from guardreasoner.run import RunFolder, read_records
@@ -41,7 +41,9 @@ def documents(section: DataSection, samples: list[Sample]) -> list[str]:
     """Texts in seeded random order, dialogue in the format's own markers, each closed by the end marker."""
     kept: dict[str, list[str]] = {source: [] for source in section.text}
     for source, _, text in text_rows(section.folder, section.text) if section.text else ():
-        kept[source].append(text)
+        turns = dialogue(text)
+        if not (turns and is_dev(turns[0][1], section.dev_share)):  # the development split is not read here either
+            kept[source].append(text)
     chosen = [text for source, texts in kept.items() for text in _up_to(texts, section.text[source], section.seed)]
     # Rows made from templates teach judging, not language; they serve only where there is nothing else.
     own_too = not (section.text or section.labelled or section.pairs)

@@ -23,7 +23,10 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     # Apart, as at inference: the prompt's last token is a marker, so nothing merges over the boundary.
     prompts = tokenizer.encode_batch([example.prompt for example in examples])
     completions = tokenizer.encode_batch([example.completion for example in examples])
-    every = [Row([*p.ids, *c.ids], len(p.ids)) for p, c in zip(prompts, completions, strict=True)]
+    every = [
+        Row([*prompt.ids, *completion.ids], len(prompt.ids), example.weight)
+        for prompt, completion, example in zip(prompts, completions, examples, strict=True)
+    ]
     rows = [row for row in every if len(row.ids) <= recipe.sft.cutoff]
     folder.note(
         "sft",

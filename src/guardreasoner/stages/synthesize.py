@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 from guardreasoner.formats.nano import NanoFormat
 from guardreasoner.recipe import Recipe, SynthesizeSection
@@ -21,11 +22,12 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
         return
     samples = list(read_records(folder.train, Sample))
     teacher = train_teacher(samples)
+    weights = label_weights(samples) if recipe.synthesize.balance else None
     kinds: Counter[str] = Counter()
 
     def examples() -> Iterator[SFTExample]:
         for sample in samples:
-            for kind, example in views(sample, teacher, recipe.synthesize, recipe.data.seed):
+            for kind, example in views(sample, teacher, recipe.synthesize, recipe.data.seed, weights):
                 kinds[kind] += 1
                 yield example
 
@@ -33,8 +35,18 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     folder.note("synthesize", {"samples": len(samples), "examples": count, "kinds": dict(kinds)})
 
 
+Weights = Mapping[tuple[Task, str], float]
+
+
+def label_weights(samples: Sequence[Sample]) -> Weights:
+    """Half the labels of a task over those alike: with these, both labels of a task weigh the same in sum."""
+    count = Counter((task, sample.labels.get(task) or "") for sample in samples for task in sample.labels.tasks)
+    total = Counter(task for sample in samples for task in sample.labels.tasks)
+    return {(task, label): total[task] / (2 * number) for (task, label), number in count.items()}
+
+
 def views(
-    sample: Sample, teacher: RuleTeacher, section: SynthesizeSection, seed: int
+    sample: Sample, teacher: RuleTeacher, section: SynthesizeSection, seed: int, weights: Weights | None = None
 ) -> Iterator[tuple[str, SFTExample]]:
     """(kind, example): the sample with reasoning, without it, and sometimes with fewer tasks or no response.
 
@@ -45,18 +57,43 @@ def views(
     exchange, labels = sample.exchange, sample.labels
     if not labels.tasks:
         return
-    yield "reason", _example(sample, "reason", exchange, labels, teacher.reason(exchange, labels))
+
+    def example(kind: str, exchange: Exchange, asked: Labels, reasoning: str | None) -> SFTExample:
+        weight = prod((weights or {}).get((task, asked.get(task) or ""), 1.0) for task in asked.tasks)
+        return _example(sample, kind, exchange, asked, reasoning, weight)
+
+    yield "reason", example("reason", exchange, labels, teacher.reason(exchange, labels))
     asked = labels
     if len(labels.tasks) > 1 and rng.random() < section.subset_share:
         asked = _only(labels, rng.sample(labels.tasks, rng.randint(1, len(labels.tasks) - 1)))
-    yield "fast", _example(sample, "fast", exchange, asked, None)
+    yield "fast", example("fast", exchange, asked, None)
     if exchange.response is not None and labels.prompt_harmfulness and rng.random() < section.prompt_only_share:
         alone, request = Exchange(prompt=exchange.prompt), _only(labels, [Task.PROMPT_HARMFULNESS])
         reasoning = teacher.reason(alone, request) if rng.random() < 0.5 else None
-        yield "prompt alone", _example(sample, "alone", alone, request, reasoning)
+        yield "prompt alone", example("alone", alone, request, reasoning)
+    if exchange.response is None and sample.source in section.statements:
+        said = Exchange(prompt=rng.choice(_INVITATIONS), response=exchange.prompt)
+        judged = Labels(response_harmfulness=labels.prompt_harmfulness)
+        reasoning = teacher.reason(said, judged) if rng.random() < 0.5 else None
+        yield "statement as response", example("said", said, judged, reasoning)
 
 
-def _example(sample: Sample, kind: str, exchange: Exchange, labels: Labels, reasoning: str | None) -> SFTExample:
+_INVITATIONS = (
+    "What do you think?",
+    "Tell me something.",
+    "Go on, say it.",
+    "Any comment?",
+    "Write a post for me.",
+    "What would people say about this?",
+    "Give me one line.",
+    "Your honest opinion, please.",
+)
+"""What a statement may have answered; says nothing about the label."""
+
+
+def _example(
+    sample: Sample, kind: str, exchange: Exchange, labels: Labels, reasoning: str | None, weight: float
+) -> SFTExample:
     completion = _FORMAT.write(labels, reasoning)
     if len(labels.tasks) == len(exchange.tasks):
         read = _FORMAT.read(completion, exchange)
@@ -67,6 +104,7 @@ def _example(sample: Sample, kind: str, exchange: Exchange, labels: Labels, reas
         source=sample.source,
         prompt=_FORMAT.render(exchange, labels.tasks),
         completion=completion,
+        weight=round(weight, 4),
     )
 
 

@@ -18,10 +18,11 @@ from guardreasoner.training.losses import IGNORE
 
 @dataclass(frozen=True)
 class Row:
-    """Token ids of one example; the first `prompt` of them are given, the rest is learnt."""
+    """Token ids of one example; the first `prompt` of them are given, the rest is learnt, `weight` times."""
 
     ids: Sequence[int]
     prompt: int
+    weight: float = 1.0
 
 
 def length_grouped(lengths: Sequence[int], batch_tokens: int, seed: int) -> list[list[int]]:
@@ -47,7 +48,7 @@ def length_grouped(lengths: Sequence[int], batch_tokens: int, seed: int) -> list
 
 
 def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
-    """`input_ids` and `labels`, both [rows, longest]; padding has id 0 and label IGNORE."""
+    """`input_ids` and `labels`, both [rows, longest], and `weights` [rows]; padding has id 0 and label IGNORE."""
     longest = max(len(row.ids) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     labels = torch.full((len(rows), longest), IGNORE, dtype=torch.long)
@@ -55,4 +56,4 @@ def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
         tokens = torch.tensor(row.ids, dtype=torch.long)
         ids[number, : len(tokens)] = tokens
         labels[number, row.prompt : len(tokens)] = tokens[row.prompt :]
-    return {"input_ids": ids, "labels": labels}
+    return {"input_ids": ids, "labels": labels, "weights": torch.tensor([row.weight for row in rows])}

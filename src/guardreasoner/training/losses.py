@@ -14,19 +14,27 @@ IGNORE = -100
 
 
 def sft_loss(
-    hidden: Tensor, labels: Tensor, head: Callable[[Tensor], Tensor], average: Literal["token", "row"] = "token"
+    hidden: Tensor,
+    labels: Tensor,
+    head: Callable[[Tensor], Tensor],
+    average: Literal["token", "row"] = "token",
+    weights: Tensor | None = None,
 ) -> Tensor:
     """-log P(completion | prompt), the paper's R-SFT objective (section 4.2), as a scalar in nats.
 
     hidden [rows, time, width] are the last states, labels [rows, time] the token ids with IGNORE where nothing is
     learnt; the state at t predicts the label at t + 1. `token` averages over all labelled positions of the batch,
     `row` first over those of each row, so that a three-token answer weighs as much as a page of reasoning.
+    `weights` [rows] multiply what each row adds, after the averaging: a batch of rare rows counts for more.
     """
     targets = labels[:, 1:]
     wanted = targets != IGNORE
     losses = functional.cross_entropy(head(hidden[:, :-1][wanted]).float(), targets[wanted], reduction="none")
-    if average == "token":
-        return losses.mean()
     per_row = wanted.sum(dim=1)
-    weights = (1.0 / per_row.clamp(min=1)).unsqueeze(1).expand_as(wanted)[wanted]
-    return torch.dot(losses, weights) / (per_row > 0).sum()
+    if average == "token":
+        share = torch.ones_like(per_row, dtype=losses.dtype) / per_row.sum()
+    else:
+        share = 1.0 / (per_row.clamp(min=1) * (per_row > 0).sum())
+    if weights is not None:
+        share = share * weights
+    return torch.dot(losses, share.unsqueeze(1).expand_as(wanted)[wanted])
