@@ -1,6 +1,7 @@
 """Losses by hand, batches, and a run that goes on after kill -9."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from guardreasoner.training.batches import Row, collate, length_grouped  # noqa: E402
 from guardreasoner.training.losses import IGNORE, sft_loss  # noqa: E402
+from guardreasoner.training.trainer import last_checkpoint  # noqa: E402
 
 # Two states over a vocabulary of two; the identity as head, so states are logits.
 HIDDEN = torch.tensor([[[0.0, 0.0], [math.log(3), 0.0], [9.0, 9.0]], [[0.0, math.log(4)], [9.0, 9.0], [9.0, 9.0]]])
@@ -77,3 +79,25 @@ def test_grouping_by_length_keeps_padding_small() -> None:
 
 def test_a_row_longer_than_a_batch_gets_one_of_its_own() -> None:
     assert sorted(map(sorted, length_grouped([500, 3, 3], 10, seed=0))) == [[0], [1, 2]]
+
+
+def test_weights_multiply_what_a_row_adds() -> None:
+    weighted = sft_loss(HIDDEN, LABELS, same, "row", torch.tensor([2.0, 0.5]))
+    assert weighted.item() == pytest.approx(((EACH[0] + EACH[1]) / 2 * 2 + EACH[2] * 0.5) / 2)
+
+
+def test_weights_multiply_tokens_too() -> None:
+    weighted = sft_loss(HIDDEN, LABELS, same, "token", torch.tensor([2.0, 0.5]))
+    assert weighted.item() == pytest.approx((2 * EACH[0] + 2 * EACH[1] + 0.5 * EACH[2]) / 3)
+
+
+def test_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    for name, state in (("checkpoint-9", '{"global_step": 9}'), ("checkpoint-10", '{"glob')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-11").mkdir()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
+
+
+def test_no_checkpoint_is_a_new_beginning(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path / "missing") is None

@@ -31,7 +31,6 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.logging import disable_progress_bar
 
 from guardreasoner.errors import EngineError
@@ -123,9 +122,22 @@ def train(
         progress=progress,
     )
     trainer.remove_callback(_printer())
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    last = last_checkpoint(folder)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
     return model
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint. A kill can leave a torn one: the Trainer writes `trainer_state.json` last."""
+    found = sorted(folder.glob("checkpoint-[0-9]*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        return "global_step" in json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 class _Batches(Dataset[dict[str, Tensor]]):
@@ -171,7 +183,7 @@ class _LabelledPositions(Trainer):
         ids, labels = inputs["input_ids"], inputs["labels"]
         with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self._bf16):
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-            loss = sft_loss(hidden, labels, model.lm_head, self._average)
+            loss = sft_loss(hidden, labels, model.lm_head, self._average, inputs["weights"])
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise EngineError(f"training step {step}: the loss is {loss.item()}, expected a finite number")
