@@ -149,7 +149,7 @@ def test_csv_with_an_open_quote_is_an_error_at_its_line(tmp_path: Path, output: 
     judge(tmp_path / "rows.csv", output)
     assert [(row["line"], row["error"]) for row in read(output)] == [
         (2, None),
-        (3, "not valid CSV: unexpected end of data"),
+        (3, "not valid CSV: unexpected end of data: a quote is never closed, and hides all that follows"),
     ]
 
 
@@ -332,3 +332,9 @@ def test_after_kill_9_no_finished_row_is_judged_twice_and_the_output_is_the_same
     asked_twice = len(lines_of(asked)) - KILLED_ROWS
     assert sorted(set(lines_of(asked))) == sorted(str(row["prompt"]) for row in rows)
     assert asked_twice <= 3 * 4  # the batch in flight at each of three kills
+
+
+def test_csv_that_names_a_column_twice_is_refused(tmp_path: Path, output: Path) -> None:
+    (tmp_path / "rows.csv").write_text("prompt,id,prompt\na,1,b\n")
+    with pytest.raises(InputError, match=r"rows\.csv, line 1: the header names the column 'prompt' twice"):
+        judge(tmp_path / "rows.csv", output)

@@ -356,6 +356,17 @@ def test_an_unlisted_choice_is_no_likelier_than_all_that_is_unlisted(setup: Setu
     assert chosen(setup(tops={"": logs(_harmful=0.9, _no=0.09)})) == [0.9, 0.01]
 
 
+def test_choices_that_are_all_unlisted_are_not_told_apart(setup: Setup) -> None:
+    assert chosen(setup(tops={"": logs(_maybe=0.9)})) == [0.0, 0.0]
+
+
+def test_an_answer_that_the_content_filter_stopped_is_refused_by_its_row(setup: Setup) -> None:
+    with pytest.raises(InputError, match=r"the server withheld the answer: its content filter stopped it"):
+        setup(schedule=[{"body": {"choices": [{"text": "", "finish_reason": "content_filter"}]}}]).generate(
+            ["a"], GREEDY
+        )
+
+
 def test_a_server_that_lists_nothing_else_leaves_the_rest(setup: Setup) -> None:
     assert chosen(setup(tops={"": logs(_harmful=1.0)}))[0] == 1.0
 

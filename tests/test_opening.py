@@ -11,7 +11,7 @@ from tiny import make_tiny_checkpoint
 
 from guardreasoner.engines.embedded import EmbeddedEngine
 from guardreasoner.engines.hf import HFEngine
-from guardreasoner.engines.opening import EXPECTED, engine_name, open_engine
+from guardreasoner.engines.opening import EXPECTED, engine_name, fingerprint, open_engine
 from guardreasoner.engines.remote import RemoteEngine
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import InputError
@@ -101,3 +101,21 @@ def test_opening_a_server_imports_no_heavy_library() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"
+
+
+def test_fingerprint_tells_new_weights_of_the_same_size(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"a")
+    before = fingerprint(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"b")
+    assert fingerprint(tmp_path) != before
+
+
+def test_fingerprint_of_a_copied_folder_is_the_same(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.onnx").write_bytes(b"a")
+    assert fingerprint(tmp_path / "here") == fingerprint(tmp_path / "there")
+
+
+def test_packaged_weights_have_a_fingerprint_and_a_server_has_none() -> None:
+    assert (fingerprint(None) is None, fingerprint("http://localhost:1")) == (False, None)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tiny import make_tiny_checkpoint
 
 from guardreasoner import Exchange, Guard, Labels, Sample, SamplingParams, Task
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.report.judged import Judged, cell_of
-from guardreasoner.stages.evaluate import draw, evaluate, fit, shorten, stamp
+from guardreasoner.stages.evaluate import draw, evaluate, fit, shorten
 from guardreasoner.types import Completion, Harmfulness
 
 
@@ -137,9 +138,11 @@ def test_file_of_another_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_of_other_weights_is_refused(tmp_path: Path) -> None:
-    evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason", weights="a")
-    with pytest.raises(InputError, match=r"was made with weights 'a', now it is 'b'"):
-        evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "reason", weights="b")
+    folder = make_tiny_checkpoint(tmp_path / "model", seed=0)
+    evaluate(Guard(folder), SAMPLES[:1], tmp_path / "p.jsonl", "fast")
+    make_tiny_checkpoint(folder, seed=1)
+    with pytest.raises(InputError, match=r"was made with weights '\w{16}', now it is '\w{16}'"):
+        evaluate(Guard(folder), SAMPLES[:1], tmp_path / "p.jsonl", "fast")
 
 
 def test_other_text_under_a_judged_id_is_refused(tmp_path: Path) -> None:
@@ -196,14 +199,3 @@ def test_larger_limit_adds_to_a_smaller_one() -> None:
 
 def test_limit_keeps_the_order() -> None:
     assert [row.id for row in draw(SAMPLES, 3)] == sorted(row.id for row in draw(SAMPLES, 3))
-
-
-def test_stamp_changes_with_the_weights(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"a")
-    before = stamp(tmp_path)
-    (tmp_path / "model.onnx").write_bytes(b"ab")
-    assert stamp(tmp_path) != before
-
-
-def test_model_that_is_no_folder_has_no_stamp() -> None:
-    assert (stamp(None), stamp("http://localhost:1")) == (None, None)

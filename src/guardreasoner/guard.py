@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +15,18 @@ from guardreasoner.engines import Engine
 from guardreasoner.errors import EngineError, InputError, MalformedAnswer, NoProbabilities
 from guardreasoner.formats import FORMATS, Format
 from guardreasoner.inputs import Asked, as_exchange, checked_budget, checked_mode, checked_thresholds
-from guardreasoner.types import Exchange, Malformed, Mode, SamplingParams, Scores, Task, Usage, Verdict
+from guardreasoner.types import (
+    Completion,
+    Exchange,
+    Malformed,
+    Mode,
+    SamplingParams,
+    Scores,
+    Task,
+    Usage,
+    Verdict,
+)
 
-DEFAULT_BUDGET = {"nano": 256}
-PAPER_BUDGET = 2048  # the authors' generate.py stops there
 WRITTEN_ANSWER_TOKENS = 64  # three short answers, where the model has to write them itself
 
 
@@ -33,6 +42,7 @@ class _Draft:
     answers: str = ""
     reasoning_tokens: int = 0
     scores: Mapping[Task, float] | None = None
+    unread: str | None = None
 
     @property
     def whole(self) -> str:
@@ -48,7 +58,7 @@ class Guard:
     Args:
         model: None = the embedded guard; a folder, a hub id or a server's URL; or an engine.
         mode: `reason` thinks before it answers, `fast` answers at once.
-        max_reasoning_tokens: where reasoning is cut; None = 256 for `nano`, 2048 for `paper`.
+        max_reasoning_tokens: where reasoning is cut; None = the format's own, 256 for `nano`, 2048 for `paper`.
         thresholds: P(positive label) from which a task's answer is its positive label, 0.5 where not given.
         format: `paper`, `nano` or a Format; None = `nano` if the model knows its markers, else `paper`.
     """
@@ -64,18 +74,25 @@ class Guard:
     ) -> None:
         self._model = model
         self._format = format
+        self._opening = threading.Lock()
         self.mode: Mode = checked_mode(mode)
         self._budget = checked_budget(max_reasoning_tokens)
         self.thresholds = checked_thresholds(thresholds or {})
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
-        """Opened at its first use."""
-        if self._model is None or isinstance(self._model, str | Path):
-            from guardreasoner.engines.opening import open_engine
+        """Opened at its first use, once for all threads."""
+        with self._opening:
+            if self._model is None or isinstance(self._model, str | Path):
+                return self._opened
+            return self._model
 
-            return open_engine(self._model)
-        return self._model
+    @cached_property
+    def _opened(self) -> Engine:
+        from guardreasoner.engines.opening import open_engine
+
+        assert self._model is None or isinstance(self._model, str | Path)
+        return open_engine(self._model)
 
     @cached_property
     def format(self) -> Format:
@@ -91,9 +108,18 @@ class Guard:
         """The name that verdicts carry."""
         return self.engine.model
 
+    @cached_property
+    def weights(self) -> str | None:
+        """Tells new weights from old ones of the same name; None for a server, a hub id or an engine handed in."""
+        if self._model is None or isinstance(self._model, str | Path):
+            from guardreasoner.engines.opening import fingerprint
+
+            return fingerprint(self._model)
+        return None
+
     @property
     def max_reasoning_tokens(self) -> int:
-        return DEFAULT_BUDGET.get(self.format.name, PAPER_BUDGET) if self._budget is None else self._budget
+        return self.format.max_reasoning_tokens if self._budget is None else self._budget
 
     def check(self, prompt: str, response: str | None = None, *, mode: Mode | None = None) -> Verdict:
         """Judge one exchange.
@@ -103,7 +129,10 @@ class Guard:
             EngineError: the model or its server failed.
             MalformedAnswer: only with a model that gives no probabilities and wrote no readable answer.
         """
-        (read,) = self.check_batch([as_exchange(prompt, response)], mode=mode)
+        _ = self.engine, self.format  # opened before the clock starts
+        started = time.perf_counter()
+        mode = self.mode if mode is None else checked_mode(mode)
+        (read,) = self._judge([self._draft(as_exchange(prompt, response), mode)], mode, started)
         if isinstance(read, Malformed):
             raise MalformedAnswer(read)
         return read
@@ -118,13 +147,32 @@ class Guard:
             try:
                 drafts.append(self._draft(as_exchange(asked), mode))
             except InputError as error:
-                raise InputError(str(error) if index == 0 else f"exchange {index}: {error}") from error
-        if mode == "reason":
-            drafts = self._reason(drafts)
-        drafts = [draft.add(self.format.answers_open) for draft in drafts]
-        finished = self._answer(drafts, mode)
+                raise InputError(f"exchange {index}: {error}") from error
+        return self._judge(drafts, mode, started)
+
+    def _judge(self, drafts: Sequence[_Draft], mode: Mode, started: float) -> list[Verdict | Malformed]:
+        thinking = self._reason(drafts) if mode == "reason" else drafts
+        finished = self._answer([draft.add(self.format.answers_open) for draft in thinking], mode)
         seconds = (time.perf_counter() - started) / max(1, len(finished))
         return [self._read(draft, mode, seconds) for draft in finished]
+
+    def check_each(self, exchanges: Sequence[Exchange], *, mode: Mode | None = None) -> list[Verdict | Malformed | str]:
+        """`check_batch` for rows of a file: one that cannot be judged gives the sentence that says why, not an error.
+
+        A server may refuse an exchange that only it can count, or withhold an answer; then each is asked alone.
+        """
+        unfit = [self.explain_unfit(exchange, mode=mode) for exchange in exchanges]
+        fit = [exchange for exchange, why in zip(exchanges, unfit, strict=True) if why is None]
+        read = iter(self._together(fit, mode))
+        return [next(read) if why is None else why for why in unfit]
+
+    def _together(self, exchanges: Sequence[Exchange], mode: Mode | None) -> list[Verdict | Malformed | str]:
+        try:
+            return [*self.check_batch(exchanges, mode=mode)]
+        except InputError as error:
+            if len(exchanges) == 1:
+                return [str(error)]
+            return [read for exchange in exchanges for read in self._together([exchange], mode)]
 
     def explain_unfit(self, asked: Asked, *, mode: Mode | None = None) -> str | None:
         """Why `check` would refuse this exchange, or None if it would judge it."""
@@ -188,7 +236,13 @@ class Guard:
                 raise
         params = SamplingParams(max_tokens=WRITTEN_ANSWER_TOKENS)
         written = self.engine.generate([draft.whole for draft in drafts], params)
-        return [draft.add(completion.text) for draft, (completion,) in zip(drafts, written, strict=True)]
+        return [draft.add(self._ended(completion)) for draft, (completion,) in zip(drafts, written, strict=True)]
+
+    def _ended(self, completion: Completion) -> str:
+        """The text with the end that a model may have meant: servers leave the token out at which they stop."""
+        close = self.format.close
+        ended = completion.finish_reason == "stop" and not completion.text.endswith(close)
+        return completion.text + close if ended else completion.text
 
     def _choose(self, drafts: Sequence[_Draft], task: Task) -> list[_Draft]:
         asked = [draft.add(self.format.cue(task)) for draft in drafts if task in draft.exchange.tasks]
@@ -204,14 +258,18 @@ class Guard:
     def _choice(self, draft: _Draft, task: Task, logprobs: Sequence[float]) -> _Draft:
         """The label by the threshold, and its P(positive) renormalised over the task's two labels."""
         positive, negative = task.labels
+        if all(logprob == -math.inf for logprob in logprobs):  # a server that lists only the likeliest tokens
+            return replace(draft, unread=f"neither answer to {task.value} is among the tokens that the server lists")
         score = probability(*logprobs)
         label = positive if score >= self.thresholds[task] else negative
         return replace(draft.add(self.format.choice(task, label)), scores={**(draft.scores or {}), task: score})
 
     def _read(self, draft: _Draft, mode: Mode, seconds: float) -> Verdict | Malformed:
-        """One parser reads what was chosen and what was written; reasoning cannot outvote what was chosen."""
+        """One parser reads what was chosen and what was written, never the reasoning, which may quote anything."""
+        if draft.unread is not None:
+            return Malformed(text=draft.thought + draft.answers, reason=draft.unread)
         scores = draft.scores
-        read = self.format.read(draft.answers if scores else draft.thought + draft.answers, draft.exchange)
+        read = self.format.read(draft.answers, draft.exchange)
         if isinstance(read, Malformed):
             return read
         usage = Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=draft.reasoning_tokens, seconds=seconds)

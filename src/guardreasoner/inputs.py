@@ -14,7 +14,7 @@ Asked = Exchange | str | tuple[str, str | None]
 
 
 def as_exchange(asked: Asked, response: str | None = None) -> Exchange:
-    """The exchange that was meant; what no model could judge is an InputError."""
+    """The exchange that was meant; a blank response is none. What no model could judge is an InputError."""
     prompt: object
     answer: object
     if isinstance(asked, Exchange):
@@ -26,7 +26,8 @@ def as_exchange(asked: Asked, response: str | None = None) -> Exchange:
     text = checked_text(prompt, "prompt")
     if not text.strip():
         raise InputError("the prompt is empty")
-    return Exchange(prompt=text, response=None if answer is None else checked_text(answer, "response"))
+    said = None if answer is None else checked_text(answer, "response")
+    return Exchange(prompt=text, response=said if said and said.strip() else None)
 
 
 def checked_text(text: object, name: str) -> str:

@@ -15,7 +15,7 @@ from guardreasoner.data.tables import suffix, write_rows
 from guardreasoner.errors import InputError
 from guardreasoner.guard import Guard
 from guardreasoner.jsonl import Journal, Json
-from guardreasoner.types import Exchange, Malformed, Mode, Task, Verdict
+from guardreasoner.types import Malformed, Mode, Task, Verdict
 
 BATCH = 32  # rows judged and put on disk together: what a kill can cost
 LABELS = tuple(task.value for task in Task)
@@ -125,6 +125,7 @@ def _settings(guard: Guard, mode: Mode, id_column: str | None) -> Json:
     """What must not change between the beginning of a file and its end."""
     return {
         "model": guard.model,
+        "weights": guard.weights,
         "mode": mode,
         "format": guard.format.name,
         "max_reasoning_tokens": guard.max_reasoning_tokens if mode == "reason" else None,
@@ -162,20 +163,8 @@ def _entries(journal: Journal) -> Iterator[Json]:
 
 
 def _judge(guard: Guard, rows: Sequence[Row], mode: Mode) -> list[tuple[Row, Json]]:
-    unfit = [row.error if row.exchange is None else guard.explain_unfit(row.exchange, mode=mode) for row in rows]
-    fit = [row.exchange for row, why in zip(rows, unfit, strict=True) if row.exchange is not None and why is None]
-    read = iter(_check(guard, fit, mode))
-    return [(row, _verdict_row(next(read) if why is None else why)) for row, why in zip(rows, unfit, strict=True)]
-
-
-def _check(guard: Guard, exchanges: Sequence[Exchange], mode: Mode) -> list[Verdict | Malformed | str]:
-    """A verdict or a reason each. A server may refuse one that only it can count; then each is asked alone."""
-    try:
-        return [*guard.check_batch(exchanges, mode=mode)]
-    except InputError as error:
-        if len(exchanges) == 1:
-            return [str(error)]
-        return [read for exchange in exchanges for read in _check(guard, [exchange], mode)]
+    read = iter(guard.check_each([row.exchange for row in rows if row.exchange is not None], mode=mode))
+    return [(row, _verdict_row(row.error or "unreadable" if row.exchange is None else next(read))) for row in rows]
 
 
 def _verdict_row(read: Verdict | Malformed | str) -> Json:

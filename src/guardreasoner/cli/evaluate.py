@@ -59,7 +59,6 @@ def evaluate(
                 folder / "predictions" / f"{rows.benchmark.stem}.{each}.jsonl",
                 each,
                 batch_size=batch_size,
-                weights=stage.stamp(model),
                 bar=f"{name}, {task.value}, {each}",
             )
             paper = {size: published[size, task, name] for size in SIZES if (size, task, name) in published}

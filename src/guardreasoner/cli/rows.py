@@ -72,8 +72,7 @@ def _exchange(record: Record, columns: Columns) -> Exchange:
     if record.value.get(columns.prompt) is None:
         raise InputError(f"{columns.prompt!r} is {'null' if columns.prompt in record.value else 'missing'}")
     response = None if columns.response is None else record.value.get(columns.response)
-    absent = isinstance(response, str) and not response.strip()  # CSV cannot tell an empty text from none
-    return as_exchange((record.value[columns.prompt], None if absent else response))
+    return as_exchange((record.value[columns.prompt], response))
 
 
 def _is_unicode(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +81,10 @@ def _csv_records(path: Path) -> Iterator[Record]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Record(line, None, f"not valid CSV: {error}")
+                open_quote = (
+                    ": a quote is never closed, and hides all that follows" if "end of data" in str(error) else ""
+                )
+                yield Record(line, None, f"not valid CSV: {error}{open_quote}")
                 continue
             if not fields:  # a blank line
                 continue
@@ -103,12 +105,14 @@ def _csv_header(path: Path) -> list[str]:
             raise InputError(f"{path}, line 1: not valid CSV: {error}") from error
     if not header:
         raise InputError(f"{path}: expected a header line with the names of the columns, found an empty file")
+    if repeated := [name for number, name in enumerate(header) if name in header[:number]]:
+        raise InputError(f"{path}, line 1: the header names the column {repeated[0]!r} twice, expected each name once")
     return header
 
 
 @contextmanager
 def _csv_reader(path: Path) -> Generator[Any]:
-    csv.field_size_limit(sys.maxsize)  # the library's 128 KiB would refuse long texts
+    csv.field_size_limit(2**31 - 1)  # the library's 128 KiB would refuse long texts; Windows takes no more
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         yield csv.reader(file, strict=True)
 

@@ -34,5 +34,8 @@ class Engine(Protocol):
         ...
 
     def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
-        """Natural-log probability of each choice as the next text, shape [prompts][choices]; not renormalised."""
+        """Natural-log probability of each choice as the next text, shape [prompts][choices]; not renormalised.
+
+        -inf for all choices of a prompt: nothing is known that tells them apart.
+        """
         ...

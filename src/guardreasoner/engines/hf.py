@@ -196,6 +196,8 @@ class HFEngine:
     def _failures(self) -> Generator[None]:
         try:
             yield
+        except EngineError:
+            raise
         except RuntimeError as error:
             first = str(error).strip().partition("\n")[0]
             if isinstance(error, self._torch.OutOfMemoryError) or "can't allocate memory" in first:
@@ -232,7 +234,8 @@ def _load(transformers: Any, model: str, dtype: Any, device: torch.device) -> tu
         network = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
     except (OSError, ValueError) as error:
         first = " ".join(str(error).split(". ")[0].split())
-        raise EngineError(f"{model}: no causal language model could be loaded: {first}") from error
+        where = "" if Path(model).is_dir() else "there is no folder of that name, and from the hub "
+        raise EngineError(f"{model}: {where}no causal language model could be loaded: {first}") from error
     return tokenizer, network.to(device).eval()
 
 

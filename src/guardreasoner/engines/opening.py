@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from os.path import expanduser
 from pathlib import Path
@@ -17,6 +18,7 @@ EXPECTED = (
     "expected a folder with model.onnx (exported for the embedded engine), a folder with config.json and "
     "model.safetensors or a hub id such as org/name (transformers), or a server's address that starts with http://"
 )
+_MIB = 2**20
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -50,6 +52,27 @@ def open_engine(model: str | Path | None = None, /, *, engine: str | None = None
             from guardreasoner.engines.scripted import ScriptedEngine
 
             return ScriptedEngine("" if model is None else str(model), **options)
+
+
+def fingerprint(model: str | Path | None) -> str | None:
+    """A digest of the folder's files, the packaged ones for None; None where there is no folder to look into.
+
+    Of each file its name, size, and the first and last MiB count: weights of gigabytes are told apart in no time.
+    """
+    if model is None:
+        from guardreasoner.engines.embedded import PACKAGED as folder
+    else:
+        folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return None
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            found.update(f"{path.name} {size}\n".encode() + file.read(_MIB))
+            file.seek(max(0, size - _MIB))
+            found.update(file.read(_MIB))
+    return found.hexdigest()[:16]
 
 
 def engine_name(model: str | Path | None) -> EngineName:

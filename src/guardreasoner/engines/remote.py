@@ -31,7 +31,7 @@ class RemoteEngine:
         base_url: the server's address, with or without `/v1`.
         model: the model's name on the server; None = the first that it lists.
         api_key: sent as bearer token; None = the environment variable OPENAI_API_KEY, if set.
-        timeout: seconds without a sign of the server.
+        timeout: seconds without a sign of the server; an answer comes whole, so this bounds a long one. 10 to connect.
         max_retries: further attempts after the first.
         concurrency: requests under way at the same time.
         backoff: seconds before the first further attempt; doubled each time, at most 8.
@@ -44,7 +44,7 @@ class RemoteEngine:
         *,
         model: str | None = None,
         api_key: str | None = None,
-        timeout: float = 60,
+        timeout: float = 600,
         max_retries: int = 5,
         concurrency: int = 8,
         backoff: float = 0.5,
@@ -92,7 +92,8 @@ class RemoteEngine:
     def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
         """From the likeliest next tokens that the server lists, read along each choice.
 
-        A choice outside the list gets an upper bound, the least log-probability listed.
+        A choice outside the list gets an upper bound, the least log-probability listed; where none is listed, all get
+        -inf.
 
         Raises:
             NoProbabilities: the server gives none. It is asked once, not for every prompt.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field, ValidationError
 
-from guardreasoner.errors import EngineError
+from guardreasoner.errors import EngineError, InputError
 from guardreasoner.types import Completion, SamplingParams
 
 FLOOR = -9999.0  # what vLLM writes for a probability of 0; JSON has no infinity
@@ -109,6 +109,8 @@ def _share(choice: _Choice, total: int | None, letters: int) -> int:
 
 def _completion(choice: _Choice, params: SamplingParams, share: int, place: str) -> Completion:
     ends = [choice.text.find(stop) for stop in params.stop if stop in choice.text]  # some servers leave it in
+    if choice.finish_reason == "content_filter":
+        raise InputError("the server withheld the answer: its content filter stopped it")
     if not ends and choice.finish_reason not in STOPS and choice.finish_reason != "length":
         raise EngineError(f"{place}: finish_reason is {choice.finish_reason!r}, expected 'stop' or 'length'")
     logprobs = choice.logprobs.chosen if choice.logprobs and params.logprobs else None
@@ -138,9 +140,11 @@ def walk(ask: Callable[[str], NextTokens], prompt: str, choices: Sequence[str]) 
 
     At each step the longest listed token that the rest of the choice begins with is taken. Where none is listed, the
     result is an upper bound: the rest is as likely as the least likely token listed, or as all unlisted ones together.
+    Where that is so for every choice at the same place, nothing tells them apart, and each gets -inf.
     """
     known: dict[str, NextTokens] = {}
     found: list[float] = []
+    unlisted: list[str] = []
     for choice in choices:
         done, total = "", 0.0
         while done != choice:
@@ -149,10 +153,12 @@ def walk(ask: Callable[[str], NextTokens], prompt: str, choices: Sequence[str]) 
             step = _step(known[done].listed, choice[len(done) :])
             if step is None:
                 total += known[done].bound
+                unlisted.append(done)
                 break
             done, total = done + step[0], total + step[1]
         found.append(total)
-    return found
+    indistinct = len(choices) > 1 and len(unlisted) == len(choices) and len(set(unlisted)) == 1
+    return [-math.inf] * len(choices) if indistinct else found
 
 
 def _step(listed: dict[str, float], rest: str) -> tuple[str, float] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import httpx
 from guardreasoner.errors import EngineError, InputError
 
 MAX_WAIT = 120.0  # seconds; a server that asks for a longer pause is treated as down
+CONNECT = 10.0  # seconds
 SHOWN = 300  # characters of a server's message
 
 
@@ -46,7 +46,9 @@ class Endpoint:
         self._address, self._max_retries, self._backoff = address, max_retries, backoff
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=httpx.Timeout(timeout, pool=None),  # waiting for a free connection is not the server's silence
+            timeout=httpx.Timeout(
+                timeout, connect=min(timeout, CONNECT), pool=None
+            ),  # waiting for a free connection is not the server's silence
             limits=httpx.Limits(max_connections=connections),
         )
 
@@ -77,7 +79,7 @@ class Endpoint:
                 wait = _retry_after(response)
                 if attempt > self._max_retries or not _passes(response, wait):
                     raise Refused(_shown(url), response.status_code, self._said(response), attempt)
-            except (httpx.TransportError, json.JSONDecodeError) as error:
+            except (httpx.TransportError, httpx.DecodingError, ValueError) as error:
                 if attempt > self._max_retries:
                     raise EngineError(f"{_shown(url)}: {_trouble(error)}, tried {attempt} times") from error
             time.sleep(self._pause(attempt) if wait is None else wait)
@@ -126,7 +128,7 @@ def _message(response: httpx.Response) -> str:
 
 
 def _trouble(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):  # a proxy or a dying server cut the text short
+    if isinstance(error, ValueError | httpx.DecodingError):  # a proxy or a dying server cut the text short
         return "the answer is no complete JSON"
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return "no connection"

@@ -26,6 +26,8 @@ class Format(Protocol):
     reasoning_close: str
     answers_open: str
     close: str
+    max_reasoning_tokens: int
+    """Where reasoning is cut if the caller does not say."""
 
     @property
     def stop(self) -> tuple[str, ...]:

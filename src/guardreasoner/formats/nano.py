@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from guardreasoner.formats.markers import plain
 from guardreasoner.types import Exchange, Labels, Malformed, Task, Verdict
 
 USER, ASSISTANT, THINK, ANSWERS, END = "<|user|>", "<|assistant|>", "<|think|>", "<|answers|>", "<|end|>"
@@ -31,14 +32,6 @@ _LABEL_OF = {marker: label for label, marker in LABEL_MARKERS.items()}
 _MARKER = re.compile("(" + "|".join(re.escape(token) for token in SPECIAL_TOKENS) + ")")
 
 
-def plain(text: str) -> str:
-    """`text` with nothing in it that could be read as a marker.
-
-    Every marker starts with `<|`; none ends with `<`, so a pair cannot form across a boundary either.
-    """
-    return text.replace("<|", "< |")
-
-
 class NanoFormat:
     """Render and read the compact format. Stateless."""
 
@@ -48,6 +41,7 @@ class NanoFormat:
     answers_open = ANSWERS
     close = END
     stop = (ANSWERS, END)
+    max_reasoning_tokens = 256  # the rule teacher needs half of it
 
     def render(self, exchange: Exchange, tasks: Sequence[Task] | None = None) -> str:
         """What the model is given. `tasks` defaults to all that apply; training also asks for fewer."""

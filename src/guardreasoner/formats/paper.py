@@ -26,6 +26,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from guardreasoner.formats.markers import plain
 from guardreasoner.types import Exchange, Labels, Malformed, Task, Verdict
 
 # An interface constant of the weights: byte by byte the `instruction` of every row of data/benchmark/*.json in the
@@ -60,12 +61,16 @@ class PaperFormat:
     reasoning_close = "\n\n"
     answers_open = "Answers: "
     close = ""
+    max_reasoning_tokens = 2048  # the authors' generate.py stops there
     stop = ("Answers:", "# Answers")  # 1B sometimes writes the heading without its colon
 
     def render(self, exchange: Exchange) -> str:
-        """As the authors' generate.py joins them: instruction, a line end, input; an absent response is `None`."""
-        response = NOT_APPLICABLE if exchange.response is None else exchange.response
-        return f"{INSTRUCTION}\nHuman user:\n{exchange.prompt}\n\nAI assistant:\n{response}\n\n"
+        """As the authors' generate.py joins them: instruction, a line end, input; an absent response is `None`.
+
+        Text that imitates a special token, `<|eot_id|>`, is written with a space; no row that they released holds one.
+        """
+        response = NOT_APPLICABLE if exchange.response is None else plain(exchange.response)
+        return f"{INSTRUCTION}\nHuman user:\n{plain(exchange.prompt)}\n\nAI assistant:\n{response}\n\n"
 
     def cue(self, task: Task) -> str:
         return f"\n{NAMES[task]}:"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import time
@@ -44,7 +43,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     cells: list[Cell] = []
     for mode in section.modes:
         path = folder.evaluate / f"dev.{mode}.jsonl"
-        rows = evaluate(guard, samples, path, mode, weights=stamp(folder.export), bar=f"dev, {mode}")
+        rows = evaluate(guard, samples, path, mode, bar=f"dev, {mode}")
         cells += [cell_of("dev", task, mode, rows) for task in Task if any(row.gold.get(task) for row in rows)]
     write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)))
 
@@ -56,7 +55,6 @@ def evaluate(
     mode: Mode,
     *,
     batch_size: int = BATCH,
-    weights: str | None = None,
     bar: str | None = None,
 ) -> list[Judged]:
     """Judge every sample once and keep each batch in `path` before the next one starts.
@@ -69,7 +67,6 @@ def evaluate(
         path: JSONL of `Judged`; what they were made with stands beside it.
         mode: `reason` or `fast`.
         batch_size: samples per call of the guard.
-        weights: what tells one set of weights of the same name from another.
         bar: title of a progress bar on standard error; None = no bar.
 
     Raises:
@@ -77,7 +74,7 @@ def evaluate(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with Journal(path) as journal:
-        _check_settings(path, guard, mode, weights)
+        _check_settings(path, guard, mode)
         done = {(row.source, row.id): row for row in _kept(journal)}
         left: list[Sample] = []
         for sample in samples:
@@ -98,11 +95,9 @@ def evaluate(
 def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
     """One batch. What does not fit the model is shortened; what cannot be judged at all is kept as a problem."""
     exchanges = [fit(guard, sample.exchange, mode) for sample in samples]
-    problems = [guard.explain_unfit(exchange, mode=mode) for exchange in exchanges]
-    fitting = [exchange for exchange, problem in zip(exchanges, problems, strict=True) if problem is None]
     started = time.perf_counter()
-    readings = iter(guard.check_batch(fitting, mode=mode))
-    read = [next(readings) if problem is None else Malformed(text="", reason=problem) for problem in problems]
+    each = guard.check_each(exchanges, mode=mode)
+    read = [Malformed(text="", reason=reading) if isinstance(reading, str) else reading for reading in each]
     seconds = (time.perf_counter() - started) / len(samples)
     return [judged(*row, seconds) for row in zip(samples, exchanges, read, strict=True)]
 
@@ -144,20 +139,11 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
     write_whole(folder / "report.md", markdown(evaluation))
 
 
-def stamp(model: str | Path | None) -> str | None:
-    """Tells a folder of weights from the same folder with new weights; None if `model` is no folder."""
-    if model is None or not (folder := Path(model).expanduser()).is_dir():
-        return None
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    text = json.dumps([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _check_settings(path: Path, guard: Guard, mode: Mode, weights: str | None) -> None:
+def _check_settings(path: Path, guard: Guard, mode: Mode) -> None:
     """Keep the settings beside `path`, or check that they are those it was made with."""
     now = Settings(
         model=guard.model,
-        weights=weights,
+        weights=guard.weights,
         mode=mode,
         format=guard.format.name,
         max_reasoning_tokens=guard.max_reasoning_tokens,
