@@ -113,7 +113,7 @@ class EvaluateSection(Record):
 
 
 class Recipe(Record):
-    """All of a run. Every section is optional; a stage without its section is not run."""
+    """All of a run. Every section is optional and has defaults."""
 
     name: str
     output: Path

@@ -20,6 +20,9 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(metavar="NAME|PATH|URL", help="The guard; without it the embedded one.")
     ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", help="How the model is asked: paper or nano; default by the model.")
+    ] = None,
     mode: Annotated[
         Literal["reason", "fast", "both"], typer.Option(help="With reasoning, without it, or one after the other.")
     ] = "reason",
@@ -45,7 +48,7 @@ def evaluate(
     from guardreasoner.stages import evaluate as stage
 
     sets = [read_benchmark(path) for path in find_benchmarks(data)]
-    guard = Guard(model)
+    guard = Guard(model, format=format)
     folder = output or Path("evaluation") / re.sub(r"[^\w.-]+", "-", guard.model).strip("-.")
     published = guardreasoner_f1()
     modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_STAGES = ("data", "synthesize", "pretrain", "sft", "export")
+from guardreasoner.stages import STAGES
 
 RecipeFile = Annotated[Path, typer.Argument(help="The run as TOML, recipes/nano.toml for example.")]
 Overrides = Annotated[
@@ -18,13 +18,12 @@ Overrides = Annotated[
 def register(app: typer.Typer) -> None:
     """Add `run` and one command per stage. `evaluate` is a command of its own: it judges with any model."""
     app.command("run", help="Run a recipe, all stages in order. Stop it at any moment; run it again to go on.")(_run)
-    for name in _STAGES:
-        _add(app, name)
+    for stage in STAGES:
+        if stage.name != "evaluate":
+            _add(app, stage.name)
 
 
 def _run(recipe: RecipeFile, overrides: Overrides = None) -> None:
-    from guardreasoner.stages import STAGES
-
     _walk(recipe, overrides, [stage.name for stage in STAGES])
 
 
@@ -39,7 +38,6 @@ def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
     from guardreasoner.errors import MissingExtra
     from guardreasoner.recipe import load_recipe
     from guardreasoner.run import RunFolder
-    from guardreasoner.stages import STAGES
 
     recipe = load_recipe(path, overrides or ())
     folder = RunFolder(recipe.output)
