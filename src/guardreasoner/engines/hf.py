@@ -234,11 +234,8 @@ def _load(transformers: Any, model: str, dtype: Any, device: torch.device) -> tu
         network = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
     except (OSError, ValueError) as error:
         first = " ".join(str(error).split(". ")[0].split())
-        where = (
-            ""
-            if Path(model).is_dir() or Path(model).is_absolute()
-            else "there is no folder of that name, and from the hub "
-        )
+        is_path = Path(model).is_dir() or Path(model).is_absolute()
+        where = "" if is_path else "there is no folder of that name, and from the hub "
         raise EngineError(f"{model}: {where}no causal language model could be loaded: {first}") from error
     return tokenizer, network.to(device).eval()
 
