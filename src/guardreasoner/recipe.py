@@ -45,7 +45,7 @@ class ModelSection(Record):
     num_hidden_layers: int = 6
     intermediate_size: int = 768
     num_attention_heads: int = 4
-    num_key_value_heads: int = 2
+    num_key_value_heads: int = 4
     context_length: int = 1024
 
 

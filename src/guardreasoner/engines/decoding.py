@@ -12,7 +12,7 @@ from guardreasoner.engines.sampling import Ending, Row
 from guardreasoner.types import SamplingParams
 
 MAX_ROWS = 32  # a token costs a quarter at 32 rows of what it costs alone, and hardly less at 64
-MAX_PLACES = 8_192  # rows x slots of one batch: at 6 layers and 2 key-value heads of 64, some 50 MB
+MAX_PLACES = 8_192  # rows x slots of one batch: at 6 layers and 4 key-value heads of 64, some 100 MB
 Started = tuple[Row, Floats]
 """A row whose first token is sampled, and the keys and values of its prompt."""
 
