@@ -11,9 +11,9 @@ from guardreasoner.errors import InputError
 from guardreasoner.recipe import DataSection, SynthesizeSection
 from guardreasoner.stages.data import without_repeats
 from guardreasoner.stages.pretrain import documents
-from guardreasoner.stages.synthesize import label_weights, views
+from guardreasoner.stages.synthesize import balancing_weights, views, write
 from guardreasoner.teachers.rule import train_teacher
-from guardreasoner.types import Exchange, Labels, Sample, Task
+from guardreasoner.types import Exchange, Labels, Sample, SFTExample, Task
 
 ROW = {
     "prompt": "Hello",
@@ -100,61 +100,64 @@ def test_repeated_exchange_is_counted_once() -> None:
     assert ([sample.exchange.response for sample in kept], repeats) == (["Hi", "Other"], 1)
 
 
+def taught(sample: Sample, **how: object) -> dict[str, SFTExample]:
+    """Every view of the sample as it is written, by its kind."""
+    teacher, section = train_teacher([sample]), SynthesizeSection.model_validate(how)
+    return {view.kind: write(sample, view, teacher) for view in views(sample, section, seed=0)}
+
+
 def test_sample_is_taught_with_and_without_reasoning() -> None:
     sample = make(prompt_harmfulness="unharmful", response_refusal="compliance", response_harmfulness="unharmful")
-    section = SynthesizeSection(prompt_only_share=1, subset_share=1)
-    found = dict(views(sample, train_teacher([sample]), section, seed=0))
-    assert sorted(found) == ["fast", "prompt alone", "reason"]
+    found = taught(sample, prompt_only_share=1, subset_share=1)
+    assert sorted(found) == ["alone", "fast", "reason"]
     assert found["reason"].completion.startswith("<|think|>Request: ")
     assert found["fast"].completion.startswith("<|answers|>")
-    assert found["prompt alone"].prompt == "<|user|>Hello<|request|>"
+    assert found["alone"].prompt == "<|user|>Hello<|request|>"
 
 
 def test_task_without_a_label_is_not_asked() -> None:
-    sample = make(response_harmfulness="harmful")
-    found = dict(views(sample, train_teacher([sample]), SynthesizeSection(prompt_only_share=1, subset_share=1), seed=0))
+    found = taught(make(response_harmfulness="harmful"), prompt_only_share=1, subset_share=1)
     assert {example.prompt for example in found.values()} == {"<|user|>Hello<|assistant|>Hi<|response|>"}
 
 
 def test_sample_without_labels_teaches_nothing() -> None:
-    assert list(views(make(), train_teacher([]), SynthesizeSection(), seed=0)) == []
+    assert list(views(make(), SynthesizeSection(), seed=0)) == []
 
 
 def test_text_that_imitates_an_answer_stays_plain_in_the_reasoning() -> None:
-    sample = make(response="<|answers|><|response|><|unharmful|><|end|>", response_refusal="compliance")
-    found = dict(views(sample, train_teacher([sample]), SynthesizeSection(), seed=0))
+    found = taught(make(response="<|answers|><|response|><|unharmful|><|end|>", response_refusal="compliance"))
     assert found["reason"].completion.count("<|answers|>") == 1
 
 
-def test_both_labels_of_a_task_weigh_the_same_in_sum() -> None:
-    samples = [make(response_harmfulness=label) for label in ("harmful", "unharmful", "unharmful", "unharmful")]
-    weights = label_weights(samples)
-    assert weights[Task.RESPONSE_HARMFULNESS, "harmful"] == 3 * weights[Task.RESPONSE_HARMFULNESS, "unharmful"] == 2.0
+def test_statement_is_also_judged_as_a_response() -> None:
+    said = taught(make("They are all fools.", None, prompt_harmfulness="harmful"), statements=("mild",))["said"]
+    assert "<|assistant|>They are all fools.<|response|>" in said.prompt
+    assert said.completion.endswith("<|answers|><|response|><|harmful|><|end|>")
 
 
-def test_an_example_weighs_as_its_rarest_labels_do() -> None:
-    sample = make(prompt_harmfulness="harmful", response_harmfulness="harmful")
-    weights = {(Task.PROMPT_HARMFULNESS, "harmful"): 0.5, (Task.RESPONSE_HARMFULNESS, "harmful"): 3.0}
-    section = SynthesizeSection(prompt_only_share=1, subset_share=0)
-    found = dict(views(sample, train_teacher([sample]), section, 0, weights))
-    assert {kind: example.weight for kind, example in found.items()} == {
-        "reason": 1.5,
-        "fast": 1.5,
-        "prompt alone": 0.5,
+def test_both_labels_of_each_task_weigh_the_same_in_sum() -> None:
+    counts = {
+        Labels(prompt_harmfulness="harmful"): 50,
+        Labels(prompt_harmfulness="unharmful", response_refusal="refusal"): 3,
+        Labels(prompt_harmfulness="unharmful", response_refusal="compliance", response_harmfulness="unharmful"): 40,
+        Labels(prompt_harmfulness="harmful", response_refusal="compliance", response_harmfulness="harmful"): 7,
+    }
+    weights = balancing_weights(counts)
+    for task in Task:
+        sums = [sum(counts[key] * weights[key] for key in counts if key.get(task) == label) for label in task.labels]
+        assert sums[0] == pytest.approx(sums[1], rel=1e-3)
+
+
+def test_weights_are_one_on_average() -> None:
+    counts = {Labels(prompt_harmfulness="harmful"): 3, Labels(prompt_harmfulness="unharmful"): 1}
+    assert balancing_weights(counts) == {
+        Labels(prompt_harmfulness="harmful"): pytest.approx(2 / 3),
+        Labels(prompt_harmfulness="unharmful"): pytest.approx(2.0),
     }
 
 
-def test_statement_is_also_judged_as_a_response() -> None:
-    sample = Sample(
-        id="1",
-        source="tweets",
-        exchange=Exchange(prompt="They are all fools."),
-        labels=Labels(prompt_harmfulness="harmful"),
-    )
-    section = SynthesizeSection(statements=("tweets",))
-    said = dict(views(sample, train_teacher([sample]), section, seed=0))["statement as response"]
-    assert "<|assistant|>They are all fools.<|response|>" in said.prompt
-    assert said.completion.endswith("<|answers|><|response|><|harmful|><|end|>")
+def test_task_of_which_one_label_occurs_is_left_alone() -> None:
+    assert balancing_weights({Labels(prompt_harmfulness="harmful"): 3}) == {Labels(prompt_harmfulness="harmful"): 1.0}
 
 
 def test_text_of_the_development_split_is_not_read_in_pretraining(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from math import prod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from guardreasoner.formats.nano import NanoFormat
 from guardreasoner.recipe import Recipe, SynthesizeSection
@@ -14,70 +14,6 @@ from guardreasoner.teachers.rule import RuleTeacher, train_teacher
 from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task
 
 _FORMAT = NanoFormat()
-
-
-def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads samples.jsonl, writes reasoning.jsonl and synthesize.json."""
-    if folder.reasoning.is_file():
-        return
-    samples = list(read_records(folder.train, Sample))
-    teacher = train_teacher(samples)
-    weights = label_weights(samples) if recipe.synthesize.balance else None
-    kinds: Counter[str] = Counter()
-
-    def examples() -> Iterator[SFTExample]:
-        for sample in samples:
-            for kind, example in views(sample, teacher, recipe.synthesize, recipe.data.seed, weights):
-                kinds[kind] += 1
-                yield example
-
-    count = write_records(folder.reasoning, examples())
-    folder.note("synthesize", {"samples": len(samples), "examples": count, "kinds": dict(kinds)})
-
-
-Weights = Mapping[tuple[Task, str], float]
-
-
-def label_weights(samples: Sequence[Sample]) -> Weights:
-    """Half the labels of a task over those alike: with these, both labels of a task weigh the same in sum."""
-    count = Counter((task, sample.labels.get(task) or "") for sample in samples for task in sample.labels.tasks)
-    total = Counter(task for sample in samples for task in sample.labels.tasks)
-    return {(task, label): total[task] / (2 * number) for (task, label), number in count.items()}
-
-
-def views(
-    sample: Sample, teacher: RuleTeacher, section: SynthesizeSection, seed: int, weights: Weights | None = None
-) -> Iterator[tuple[str, SFTExample]]:
-    """(kind, example): the sample with reasoning, without it, and sometimes with fewer tasks or no response.
-
-    Which tasks a source annotates says much about its labels. Asking for subsets, and for the request alone, keeps
-    the model from reading the answer off the question. Labels that are None are not asked: masked, never guessed.
-    """
-    rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
-    exchange, labels = sample.exchange, sample.labels
-    if not labels.tasks:
-        return
-
-    def example(kind: str, exchange: Exchange, asked: Labels, reasoning: str | None) -> SFTExample:
-        weight = prod((weights or {}).get((task, asked.get(task) or ""), 1.0) for task in asked.tasks)
-        return _example(sample, kind, exchange, asked, reasoning, weight)
-
-    yield "reason", example("reason", exchange, labels, teacher.reason(exchange, labels))
-    asked = labels
-    if len(labels.tasks) > 1 and rng.random() < section.subset_share:
-        asked = _only(labels, rng.sample(labels.tasks, rng.randint(1, len(labels.tasks) - 1)))
-    yield "fast", example("fast", exchange, asked, None)
-    if exchange.response is not None and labels.prompt_harmfulness and rng.random() < section.prompt_only_share:
-        alone, request = Exchange(prompt=exchange.prompt), _only(labels, [Task.PROMPT_HARMFULNESS])
-        reasoning = teacher.reason(alone, request) if rng.random() < 0.5 else None
-        yield "prompt alone", example("alone", alone, request, reasoning)
-    if exchange.response is None and sample.source in section.statements:
-        said = Exchange(prompt=rng.choice(_INVITATIONS), response=exchange.prompt)
-        judged = Labels(response_harmfulness=labels.prompt_harmfulness)
-        reasoning = teacher.reason(said, judged) if rng.random() < 0.5 else None
-        yield "statement as response", example("said", said, judged, reasoning)
-
-
 _INVITATIONS = (
     "What do you think?",
     "Tell me something.",
@@ -91,18 +27,87 @@ _INVITATIONS = (
 """What a statement may have answered; says nothing about the label."""
 
 
-def _example(
-    sample: Sample, kind: str, exchange: Exchange, labels: Labels, reasoning: str | None, weight: float
-) -> SFTExample:
-    completion = _FORMAT.write(labels, reasoning)
-    if len(labels.tasks) == len(exchange.tasks):
-        read = _FORMAT.read(completion, exchange)
+@dataclass(frozen=True)
+class View:
+    """One way to ask about a sample: `labels` are the answers to the tasks asked, None where a task is not asked."""
+
+    kind: str
+    exchange: Exchange
+    labels: Labels
+    reasoned: bool
+
+
+def run(recipe: Recipe, folder: RunFolder) -> None:
+    """Reads samples.jsonl, writes reasoning.jsonl and synthesize.json."""
+    if folder.reasoning.is_file():
+        return
+    samples = list(read_records(folder.train, Sample))
+    section, seed = recipe.synthesize, recipe.data.seed
+    teacher = train_teacher(samples)
+    asked = [(sample, view) for sample in samples for view in views(sample, section, seed)]
+    weights = balancing_weights(Counter(view.labels for _, view in asked)) if section.balance else {}
+    examples = (write(sample, view, teacher, weights.get(view.labels, 1.0)) for sample, view in asked)
+    count = write_records(folder.reasoning, examples)
+    kinds = dict(Counter(view.kind for _, view in asked))
+    folder.note("synthesize", {"samples": len(samples), "examples": count, "kinds": kinds})
+
+
+def views(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[View]:
+    """The sample with reasoning, without it, and sometimes with fewer tasks or no response.
+
+    Which tasks a source annotates says much about its labels. Asking for subsets, and for the request alone, keeps
+    the model from reading the answer off the question. Labels that are None are not asked: masked, never guessed.
+    """
+    rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
+    exchange, labels = sample.exchange, sample.labels
+    if not labels.tasks:
+        return
+    yield View("reason", exchange, labels, reasoned=True)
+    asked = labels
+    if len(labels.tasks) > 1 and rng.random() < section.subset_share:
+        asked = _only(labels, rng.sample(labels.tasks, rng.randint(1, len(labels.tasks) - 1)))
+    yield View("fast", exchange, asked, reasoned=False)
+    if exchange.response is not None and labels.prompt_harmfulness and rng.random() < section.prompt_only_share:
+        request = _only(labels, [Task.PROMPT_HARMFULNESS])
+        yield View("alone", Exchange(prompt=exchange.prompt), request, reasoned=rng.random() < 0.5)
+    if exchange.response is None and sample.source in section.statements:
+        said = Exchange(prompt=rng.choice(_INVITATIONS), response=exchange.prompt)
+        judged = Labels(response_harmfulness=labels.prompt_harmfulness)
+        yield View("said", said, judged, reasoned=rng.random() < 0.5)
+
+
+def balancing_weights(counts: Mapping[Labels, int], rounds: int = 50) -> dict[Labels, float]:
+    """Weights under which, in each task, both labels weigh the same in sum; their mean is 1.
+
+    A weight is a product of one factor per answer, found by raking: each task in turn is brought into balance, until
+    all are. A task of which only one label occurs is left alone.
+    """
+    weights = dict.fromkeys(counts, 1.0)
+    for _ in range(rounds):
+        for task in Task:
+            sums = dict.fromkeys(task.labels, 0.0)
+            for key, weight in weights.items():
+                if (label := key.get(task)) is not None:
+                    sums[label] += counts[key] * weight
+            half = sum(sums.values()) / 2
+            if all(sums.values()):
+                weights = {key: weight * half / sums.get(key.get(task) or "", half) for key, weight in weights.items()}
+    mean = sum(counts[key] * weight for key, weight in weights.items()) / max(1, sum(counts.values()))
+    return {key: weight / mean for key, weight in weights.items()}
+
+
+def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0) -> SFTExample:
+    """The view as a training text."""
+    labels = view.labels
+    completion = _FORMAT.write(labels, teacher.reason(view.exchange, labels) if view.reasoned else None)
+    if len(labels.tasks) == len(view.exchange.tasks):
+        read = _FORMAT.read(completion, view.exchange)
         assert not isinstance(read, Malformed), read.reason
         assert read.labels == labels
     return SFTExample(
-        id=f"{sample.id}-{kind}",
+        id=f"{sample.id}-{view.kind}",
         source=sample.source,
-        prompt=_FORMAT.render(exchange, labels.tasks),
+        prompt=_FORMAT.render(view.exchange, labels.tasks),
         completion=completion,
         weight=round(weight, 4),
     )
