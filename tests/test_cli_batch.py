@@ -61,27 +61,23 @@ def output(tmp_path: Path) -> Path:
 
 def test_one_row_gives_one_flat_record(tmp_path: Path, output: Path) -> None:
     judge(jsonl(tmp_path / "rows.jsonl", {"id": "a", "prompt": "bad", "response": "No."}), output)
-    assert (
-        read(output)
-        == [
-            {
-                "id": "a",
-                "line": 1,
-                "prompt_harmfulness": "harmful",
-                "response_refusal": "compliance",
-                "response_harmfulness": "unharmful",
-                "prompt_harmfulness_score": pytest.approx(0.8),
-                "response_refusal_score": pytest.approx(0.2),
-                "response_harmfulness_score": pytest.approx(0.2),
-                "reasoning": "Looks at it.",
-                "flagged": True,
-                "model": "scripted",
-                "mode": "reason",
-                "error": None,
-            }
-        ]
-        or read(output)[0]["response_refusal"] == "refusal"
-    )
+    assert read(output) == [
+        {
+            "id": "a",
+            "line": 1,
+            "prompt_harmfulness": "harmful",
+            "response_refusal": "compliance",
+            "response_harmfulness": "unharmful",
+            "prompt_harmfulness_score": pytest.approx(0.8),
+            "response_refusal_score": pytest.approx(0.2),
+            "response_harmfulness_score": pytest.approx(0.2),
+            "reasoning": "Looks at it.",
+            "flagged": True,
+            "model": "scripted",
+            "mode": "reason",
+            "error": None,
+        }
+    ]
 
 
 def test_order_and_ids_are_those_of_the_input(tmp_path: Path, output: Path) -> None:
@@ -149,7 +145,7 @@ def test_csv_with_an_open_quote_is_an_error_at_its_line(tmp_path: Path, output: 
     judge(tmp_path / "rows.csv", output)
     assert [(row["line"], row["error"]) for row in read(output)] == [
         (2, None),
-        (3, "not valid CSV: unexpected end of data: a quote is never closed, and hides all that follows"),
+        (3, "not valid CSV: unexpected end of data; lines 3 to 4 were read as this one row, none of them is judged"),
     ]
 
 

@@ -15,6 +15,7 @@ import pytest
 from servers.process import serving
 
 from guardreasoner.engines.remote import RemoteEngine
+from guardreasoner.engines.remote_answers import completions, read_answer
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.types import Completion, SamplingParams
 
@@ -360,6 +361,34 @@ def test_choices_that_are_all_unlisted_are_not_told_apart(setup: Setup) -> None:
     assert chosen(setup(tops={"": logs(_maybe=0.9)})) == [0.0, 0.0]
 
 
+def test_choices_that_run_out_at_different_places_are_not_told_apart(setup: Setup) -> None:
+    assert chosen(setup(tops={"": logs(_maybe=0.5, _un=0.3), "Request: un": logs(_x=0.9)})) == [0.0, 0.0]
+
+
+def test_a_choice_that_the_content_filter_stopped_is_refused_by_its_row(setup: Setup) -> None:
+    withheld = {"body": {"choices": [{"text": "", "finish_reason": "content_filter"}]}}
+    with pytest.raises(InputError, match=r"the server withheld the answer: its content filter stopped it"):
+        setup(schedule=[withheld]).choose(["a"], LABELS)
+
+
+def test_a_refusal_that_names_the_content_filter_is_refused_by_its_row(setup: Setup) -> None:
+    refused = {"status": 400, "body": {"error": {"message": "blocked by the content_filter"}}}
+    with pytest.raises(InputError, match=r"the server withheld the answer: .* blocked by the content_filter"):
+        setup(schedule=[refused]).generate(["a"], GREEDY)
+
+
+def test_half_a_character_pair_from_a_server_becomes_a_question_mark() -> None:
+    answer = read_answer({"choices": [{"text": "a\ud83d", "finish_reason": "stop"}]}, "here")
+    assert completions(answer, GREEDY, "here")[0].text == "a?"
+
+
+def test_a_prompt_that_is_no_unicode_is_refused_before_it_is_sent(setup: Setup, seen: Seen) -> None:
+    engine = setup()
+    with pytest.raises(InputError, match=r"the prompt is not valid Unicode"):
+        engine.generate(["a\ud800"], GREEDY)
+    assert seen() == []
+
+
 def test_an_answer_that_the_content_filter_stopped_is_refused_by_its_row(setup: Setup) -> None:
     with pytest.raises(InputError, match=r"the server withheld the answer: its content filter stopped it"):
         setup(schedule=[{"body": {"choices": [{"text": "", "finish_reason": "content_filter"}]}}]).generate(
@@ -403,9 +432,8 @@ def test_a_server_that_refuses_logprobs_has_none(setup: Setup) -> None:
 
 def test_one_prompt_without_log_probabilities_is_not_the_servers_way(setup: Setup) -> None:
     engine = setup(tops={"1 2 3": {" 4": -0.1}})
-    with pytest.raises(EngineError, match=r"the server gave no log-probabilities for prompt 0$") as raised:
+    with pytest.raises(InputError, match=r"the server gave no log-probabilities for prompt 0, as it does for others$"):
         engine.choose(["a"], LABELS)
-    assert not isinstance(raised.value, NoProbabilities)
 
 
 def test_token_log_probabilities_are_passed_on(setup: Setup) -> None:

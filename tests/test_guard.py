@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -144,7 +145,7 @@ def test_probability_that_is_no_number_is_an_engine_error() -> None:
 
 
 def test_two_impossible_choices_are_never_a_guess() -> None:
-    with pytest.raises(MalformedAnswer, match=r"neither answer to prompt_harmfulness is among the tokens"):
+    with pytest.raises(MalformedAnswer, match=r"neither answer to prompt_harmfulness has a probability"):
         nano(scores=lambda *_: -math.inf).check("Hello")
 
 
@@ -381,3 +382,39 @@ def test_reasoning_cut_short_is_ended_as_the_paper_format_ends_it() -> None:
 
 def prefers_text(label: str) -> Callable[[str, str], float]:
     return lambda _, choice: math.log(0.8 if choice.strip() == label else 0.2)
+
+
+class Withholding(ScriptedEngine):
+    """A server that judges most prompts and withholds its answer to those that say `secret`."""
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
+        if any("secret" in prompt for prompt in prompts):
+            raise InputError("the server withheld the answer")
+        return super().choose(prompts, choices)
+
+
+def test_row_that_the_server_withholds_costs_no_other_row() -> None:
+    guard = Guard(Withholding("Asks.", prefers("unharmful")), format="nano")
+    read = guard.check_each([Exchange(prompt=text) for text in ("Hello", "A secret", "", "Bye")])
+    assert [each if isinstance(each, str) else type(each) for each in read] == [
+        Verdict,
+        "the server withheld the answer",
+        "the prompt is empty",
+        Verdict,
+    ]
+
+
+def test_model_that_cannot_be_opened_is_no_fault_of_a_row() -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        Guard("./missing").check_each([PAIR])
+
+
+def test_copy_of_a_guard_opens_its_model_itself() -> None:
+    copied = copy.deepcopy(nano())
+    assert copied.check("Hello").labels.prompt_harmfulness == "unharmful"
+
+
+def test_first_task_without_a_probability_is_the_one_that_is_named() -> None:
+    read = nano(scores=lambda *_: -math.inf).check_batch([PAIR])[0]
+    assert isinstance(read, Malformed)
+    assert read.reason == "neither answer to prompt_harmfulness has a probability"

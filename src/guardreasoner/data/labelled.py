@@ -37,13 +37,14 @@ def labelled_samples(folder: Path, source: str, rows: int, seed: int, leave_out:
         if any(word in str(row.get("note")) for word in leave_out):
             continue
         try:
+            answered = bool(row["response"] and row["response"].strip())  # a blank response is none, as in `Guard`
             labels = Labels(
                 prompt_harmfulness=row["prompt_harm"],
-                response_refusal=row["response_refusal"],
-                response_harmfulness=row["response_harm"],
+                response_refusal=row["response_refusal"] if answered else None,
+                response_harmfulness=row["response_harm"] if answered else None,
             )
-            exchange = Exchange(prompt=row["prompt"], response=row["response"])
-        except (KeyError, ValidationError) as error:
+            exchange = Exchange(prompt=row["prompt"], response=row["response"] if answered else None)
+        except (KeyError, AttributeError, ValidationError) as error:
             raise InputError(f"{path.name} line {number}: not a labelled row: {error}") from None
         kept.append(Sample(id=f"{source}-{number}", source=source, exchange=exchange, labels=labels))
     return _draw(kept, rows, f"{seed}-{source}")

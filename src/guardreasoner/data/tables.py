@@ -81,10 +81,9 @@ def _csv_records(path: Path) -> Iterator[Record]:
             except StopIteration:
                 return
             except csv.Error as error:
-                open_quote = (
-                    ": a quote is never closed, and hides all that follows" if "end of data" in str(error) else ""
-                )
-                yield Record(line, None, f"not valid CSV: {error}{open_quote}")
+                last = reader.line_num
+                lines = f"; lines {line} to {last} were read as this one row, none of them is judged"
+                yield Record(line, None, f"not valid CSV: {error}{lines if last > line else ''}")
                 continue
             if not fields:  # a blank line
                 continue
@@ -105,7 +104,7 @@ def _csv_header(path: Path) -> list[str]:
             raise InputError(f"{path}, line 1: not valid CSV: {error}") from error
     if not header:
         raise InputError(f"{path}: expected a header line with the names of the columns, found an empty file")
-    if repeated := [name for number, name in enumerate(header) if name in header[:number]]:
+    if repeated := [name for number, name in enumerate(header) if name and name in header[:number]]:
         raise InputError(f"{path}, line 1: the header names the column {repeated[0]!r} twice, expected each name once")
     return header
 

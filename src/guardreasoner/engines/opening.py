@@ -18,7 +18,8 @@ EXPECTED = (
     "expected a folder with model.onnx (exported for the embedded engine), a folder with config.json and "
     "model.safetensors or a hub id such as org/name (transformers), or a server's address that starts with http://"
 )
-_MIB = 2**20
+_READ = ("*.onnx", "*.onnx_data", "*.safetensors", "*config.json", "tokenizer*", "vocab*", "merges.txt")
+_WHOLE, _SPOT = 64 * 2**20, 64 * 2**10
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -55,9 +56,9 @@ def open_engine(model: str | Path | None = None, /, *, engine: str | None = None
 
 
 def fingerprint(model: str | Path | None) -> str | None:
-    """A digest of the folder's files, the packaged ones for None; None where there is no folder to look into.
+    """A digest of the files that an engine reads from the folder, the packaged one for None; None if there is none.
 
-    Of each file its name, size, and the first and last MiB count: weights of gigabytes are told apart in no time.
+    Files beyond 64 MiB count by their size and 256 spots of 64 KiB: weights of gigabytes are told apart in no time.
     """
     if model is None:
         from guardreasoner.engines.embedded import PACKAGED as folder
@@ -66,12 +67,16 @@ def fingerprint(model: str | Path | None) -> str | None:
     if not folder.is_dir():
         return None
     found = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+    for path in sorted(path for pattern in _READ for path in folder.glob(pattern)):
         size = path.stat().st_size
+        found.update(f"{path.name} {size}\n".encode())
         with path.open("rb") as file:
-            found.update(f"{path.name} {size}\n".encode() + file.read(_MIB))
-            file.seek(max(0, size - _MIB))
-            found.update(file.read(_MIB))
+            if size <= _WHOLE:
+                found.update(file.read())
+            else:
+                for spot in range(256):
+                    file.seek((size - _SPOT) * spot // 255)
+                    found.update(file.read(_SPOT))
     return found.hexdigest()[:16]
 
 

@@ -11,13 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from guardreasoner.engines.remote_answers import Answer, NextTokens, completions, next_tokens, read_answer, walk
+from guardreasoner.engines.remote_answers import (
+    WITHHELD,
+    Answer,
+    NextTokens,
+    completions,
+    next_tokens,
+    read_answer,
+    walk,
+)
 from guardreasoner.engines.remote_http import Endpoint, Refused
 from guardreasoner.engines.remote_profile import Served, grammar, read_models
-from guardreasoner.errors import EngineError, InputError, NoProbabilities
+from guardreasoner.errors import InputError, NoProbabilities
 from guardreasoner.types import Completion, SamplingParams
 
 T = TypeVar("T")
+_FILTERED = re.compile(r"content[ _](filter|management|policy)", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context (size|length|window)|max_model_len", re.IGNORECASE)
 
 
@@ -31,8 +40,8 @@ class RemoteEngine:
         base_url: the server's address, with or without `/v1`.
         model: the model's name on the server; None = the first that it lists.
         api_key: sent as bearer token; None = the environment variable OPENAI_API_KEY, if set.
-        timeout: seconds without a sign of the server; an answer comes whole, so this bounds a long one. 10 to connect.
-        max_retries: further attempts after the first.
+        timeout: seconds until a whole answer, a long one included; at most 10 of them to connect.
+        max_retries: further attempts after the first; one at most after `timeout`, for the server may still be at work.
         concurrency: requests under way at the same time.
         backoff: seconds before the first further attempt; doubled each time, at most 8.
         top_logprobs: how many next tokens `choose` asks for; None = 100 of llama.cpp, 20 of vLLM and SGLang, else 5.
@@ -178,7 +187,7 @@ class RemoteEngine:
             self._lacks_logprobs = True
             raise self._no_probabilities()
         if found is None:
-            raise EngineError(f"{self._endpoint.place}: the server gave no log-probabilities for prompt {index}")
+            raise InputError(f"the server gave no log-probabilities for prompt {index}, as it does for others")
         return found
 
     def _likeliest(self, prompt: str, held: dict[str, Any]) -> NextTokens | None:
@@ -195,7 +204,13 @@ class RemoteEngine:
     def _ask(self, body: dict[str, Any]) -> Answer:
         served = self._served
         whole = {"model": served.model, **served.dialect.fields, **body}
-        return read_answer(self._endpoint.post("/completions", whole), self._endpoint.place)
+        try:
+            answer = self._endpoint.post("/completions", whole)
+        except Refused as error:
+            if _FILTERED.search(error.said):
+                raise InputError(f"{WITHHELD} ({error})") from error
+            raise
+        return read_answer(answer, self._endpoint.place)
 
     def _no_probabilities(self) -> NoProbabilities:
         return NoProbabilities(f"{self._endpoint.place}: the server gave no log-probabilities, expected `logprobs`")

@@ -14,6 +14,8 @@ from guardreasoner.types import Completion, SamplingParams
 FLOOR = -9999.0  # what vLLM writes for a probability of 0; JSON has no infinity
 STOPS = {"stop", "eos", "eos_token", "stop_sequence"}
 
+WITHHELD = "the server withheld the answer: its content filter stopped it"
+
 
 class _Token(BaseModel):
     token: str
@@ -85,13 +87,16 @@ class NextTokens:
 
 
 def read_answer(answer: object, place: str) -> Answer:
-    """Raise EngineError for an answer that lacks what every completion has."""
+    """Raise EngineError for an answer that lacks what every completion has, InputError for one that was withheld."""
     try:
-        return Answer.model_validate(answer)
+        read = Answer.model_validate(answer)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise EngineError(f"{place}: `{where}` of the server's answer: {first['msg'].lower()}") from error
+    if any(choice.finish_reason == "content_filter" for choice in read.choices):
+        raise InputError(WITHHELD)
+    return read
 
 
 def completions(answer: Answer, params: SamplingParams, place: str) -> list[Completion]:
@@ -109,13 +114,12 @@ def _share(choice: _Choice, total: int | None, letters: int) -> int:
 
 def _completion(choice: _Choice, params: SamplingParams, share: int, place: str) -> Completion:
     ends = [choice.text.find(stop) for stop in params.stop if stop in choice.text]  # some servers leave it in
-    if choice.finish_reason == "content_filter":
-        raise InputError("the server withheld the answer: its content filter stopped it")
     if not ends and choice.finish_reason not in STOPS and choice.finish_reason != "length":
         raise EngineError(f"{place}: finish_reason is {choice.finish_reason!r}, expected 'stop' or 'length'")
     logprobs = choice.logprobs.chosen if choice.logprobs and params.logprobs else None
+    text = choice.text[: min(ends, default=len(choice.text))]
     return Completion(
-        text=choice.text[: min(ends, default=len(choice.text))],
+        text=text.encode(errors="replace").decode(),  # half a character pair, as some servers send, is no Unicode
         finish_reason="stop" if ends or choice.finish_reason in STOPS else "length",
         num_tokens=min(share, params.max_tokens) if logprobs is None else len(logprobs),
         logprobs=logprobs,
@@ -140,11 +144,11 @@ def walk(ask: Callable[[str], NextTokens], prompt: str, choices: Sequence[str]) 
 
     At each step the longest listed token that the rest of the choice begins with is taken. Where none is listed, the
     result is an upper bound: the rest is as likely as the least likely token listed, or as all unlisted ones together.
-    Where that is so for every choice at the same place, nothing tells them apart, and each gets -inf.
+    Where that is so for every choice, bounds would be compared, not probabilities: each gets -inf.
     """
     known: dict[str, NextTokens] = {}
     found: list[float] = []
-    unlisted: list[str] = []
+    unlisted = 0
     for choice in choices:
         done, total = "", 0.0
         while done != choice:
@@ -153,12 +157,11 @@ def walk(ask: Callable[[str], NextTokens], prompt: str, choices: Sequence[str]) 
             step = _step(known[done].listed, choice[len(done) :])
             if step is None:
                 total += known[done].bound
-                unlisted.append(done)
+                unlisted += 1
                 break
             done, total = done + step[0], total + step[1]
         found.append(total)
-    indistinct = len(choices) > 1 and len(unlisted) == len(choices) and len(set(unlisted)) == 1
-    return [-math.inf] * len(choices) if indistinct else found
+    return [-math.inf] * len(choices) if len(choices) > 1 and unlisted == len(choices) else found
 
 
 def _step(listed: dict[str, float], rest: str) -> tuple[str, float] | None:

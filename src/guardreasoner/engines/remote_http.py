@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import httpx
 
 from guardreasoner.errors import EngineError, InputError
 
+_JSON = {"Content-Type": "application/json"}
 MAX_WAIT = 120.0  # seconds; a server that asks for a longer pause is treated as down
 CONNECT = 10.0  # seconds
 SHOWN = 300  # characters of a server's message
@@ -70,17 +72,19 @@ class Endpoint:
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         url = self._address.copy_with(path=self._address.path.rstrip("/") + path)
+        content = None if body is None else _encoded(body)
         for attempt in range(1, self._max_retries + 2):
             wait = None
             try:
-                response = self._client.request(method, url, json=body)
+                response = self._client.request(method, url, content=content, headers=_JSON)
                 if response.is_success:
-                    return response.json()
+                    return _json(response)
                 wait = _retry_after(response)
                 if attempt > self._max_retries or not _passes(response, wait):
                     raise Refused(_shown(url), response.status_code, self._said(response), attempt)
-            except (httpx.TransportError, httpx.DecodingError, ValueError) as error:
-                if attempt > self._max_retries:
+            except (httpx.TransportError, httpx.DecodingError, _NoJson) as error:
+                slow = isinstance(error, httpx.ReadTimeout)
+                if attempt > (min(1, self._max_retries) if slow else self._max_retries):
                     raise EngineError(f"{_shown(url)}: {_trouble(error)}, tried {attempt} times") from error
             time.sleep(self._pause(attempt) if wait is None else wait)
         raise AssertionError("the last attempt returns or raises")
@@ -94,6 +98,24 @@ class Endpoint:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
+
+
+class _NoJson(Exception):
+    """A proxy or a dying server cut the text short, or it is no UTF-8."""
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise _NoJson from error
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the prompt is not valid Unicode, expected no lone surrogates") from error
 
 
 def _passes(response: httpx.Response, wait: float | None) -> bool:
@@ -128,7 +150,7 @@ def _message(response: httpx.Response) -> str:
 
 
 def _trouble(error: Exception) -> str:
-    if isinstance(error, ValueError | httpx.DecodingError):  # a proxy or a dying server cut the text short
+    if isinstance(error, _NoJson | httpx.DecodingError):
         return "the answer is no complete JSON"
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return "no connection"

@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 
 from guardreasoner.data.labelled import OWN, dialogue, is_dev, text_rows
-from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER, NanoFormat, plain
+from guardreasoner.formats.markers import plain
+from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER, NanoFormat
 from guardreasoner.recipe import DataSection, Recipe
 from guardreasoner.run import RunFolder, read_records
 from guardreasoner.training.tokenizer import save_tokenizer, train_tokenizer
