@@ -99,7 +99,8 @@ def test_new_weights_in_the_same_folder_are_noticed(model: Path, data: Path, tmp
     shutil.copytree(model, weights)
     arguments = ("--model", weights, "--data", data, "--mode", "fast", "--output", tmp_path / "out")
     invoke(*arguments)
-    (weights / "note.txt").write_text("trained further", encoding="utf-8")
+    config = weights / "config.json"
+    config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert "was made with weights" in str(invoke(*arguments).exception)
 
 
