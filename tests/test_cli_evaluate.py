@@ -115,7 +115,7 @@ def test_wrong_data_is_one_sentence(tmp_path: Path, name: str, sentence: str) ->
 
 def test_stage_judges_the_development_rows_in_every_mode(model: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    shutil.copytree(model, folder.export)
+    shutil.copytree(model, folder.quantized)
     labels = Labels(prompt_harmfulness="unharmful", response_refusal="compliance")
     exchange = Exchange(prompt="Name a fruit.", response="A pear.")
     write_records(folder.dev, [Sample(id="1", source="own", exchange=exchange, labels=labels)])

@@ -47,14 +47,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_makes_a_guard_that_judges(undisturbed: Path) -> None:
-    verdict = Guard(undisturbed / "export", max_reasoning_tokens=16).check("How do I bake bread?", "Mix and wait.")
+    verdict = Guard(undisturbed / "quantize", max_reasoning_tokens=16).check("How do I bake bread?", "Mix and wait.")
     assert verdict.model == "guardreasoner-nano"
     assert len(verdict.labels.tasks) == 3
 
 
 def test_run_leaves_the_figures_of_its_stages(undisturbed: Path) -> None:
     named = {path.stem for path in undisturbed.glob("*.json")}
-    assert {"recipe", "versions", "data", "synthesize", "pretrain", "sft", "export"} <= named
+    assert {"recipe", "versions", "data", "synthesize", "pretrain", "sft", "quantize"} <= named
     assert (undisturbed / "evaluate" / "report.md").is_file()
 
 

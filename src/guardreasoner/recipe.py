@@ -13,6 +13,22 @@ from guardreasoner.errors import InputError
 from guardreasoner.types import Record
 
 
+class FileSource(Record):
+    """A table of labelled rows: which column holds what. A column named here must be there; the others are ignored."""
+
+    path: Path
+    source: str | None = None
+    """What `Sample.source` says; None = the file's name."""
+    prompt: str = "prompt"
+    response: str | None = None
+    id: str | None = None
+    prompt_harmfulness: str | None = None
+    response_refusal: str | None = None
+    response_harmfulness: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+    """Value in the file -> label, where they differ: `{"1": "harmful", "0": "unharmful"}`."""
+
+
 class DataSection(Record):
     """Which rows. Folders are relative to where the command runs; labelled and text sources are files of `folder`."""
 
@@ -27,6 +43,14 @@ class DataSection(Record):
     """Rows of our own making (`data/own`)."""
     text: dict[str, int] = Field(default_factory=dict)
     """Characters taken at most per text `source`, for language-model pretraining."""
+    seeds: dict[str, int] = Field(default_factory=dict)
+    """Rows taken at most of the paper's sources, by their names in `data/seeds.py`."""
+    raw: Path | None = None
+    """Folder that holds the seed sets in their upstream layout; None = the hub."""
+    files: tuple[FileSource, ...] = ()
+    """Your own rows: JSONL, CSV or Parquet."""
+    released: tuple[Path, ...] = ()
+    """Files in the form of the released GuardReasonerTrain (instruction, input, output)."""
     dev_share: float = Field(default=0.05, ge=0, lt=1)
     """Development split: this share of the normalised prompts, by hash."""
     seed: int = 0
@@ -71,10 +95,41 @@ class PretrainSection(Optimisation):
     epochs: float = Field(default=1.0, gt=0)
 
 
-class SynthesizeSection(Record):
-    """The offline teacher: a rule that writes reasoning from the gold labels and the words of the exchange."""
+class TeacherSection(Record):
+    """A chat endpoint that writes the reasoning. Defaults are the paper's (section 4.1, appendix)."""
 
-    teacher: Literal["rule"] = "rule"
+    model: str = "gpt-4o-2024-08-06"
+    base_url: str | None = None
+    """None = OpenAI's, or what OPENAI_BASE_URL says."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key; the key itself never stands in a recipe."""
+    temperature: float | None = Field(default=0.0, ge=0)
+    """None = not sent: some models refuse it."""
+    max_tokens: int = Field(default=2048, ge=1)
+    concurrency: int = Field(default=64, ge=1)
+    """Requests under way at most; fewer while the server asks for patience."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds until an answer that does not come is asked for again."""
+    attempts: int = Field(default=6, ge=1)
+    """Calls per sample at most, before it counts as failed."""
+    price_prompt: float | None = Field(default=None, ge=0)
+    price_completion: float | None = Field(default=None, ge=0)
+    """US dollars per million tokens; needed for a cost estimate and for --max-cost."""
+
+
+class SynthesizeSection(Record):
+    """Who writes the reasoning, and which of it is taught.
+
+    `rule`: offline, from the gold labels and the words of the exchange; it writes the embedded guard's format.
+    `chat`: the model of the section `teacher`; it writes the paper's format.
+    """
+
+    teacher: Literal["rule", "chat"] = "rule"
+    keep: Literal["sound", "all"] = "sound"
+    """`chat`: `sound` rejects what the filters find, with counted reasons; `all` keeps whatever was answered, as the
+    authors did."""
+    benchmarks: Path | None = None
+    """Folder of the authors' benchmark files; samples that overlap with a prompt there are rejected."""
     prompt_only_share: float = Field(default=0.3, ge=0, le=1)
     """Of samples with a response: share that is also asked the request task without it."""
     subset_share: float = Field(default=0.5, ge=0, le=1)
@@ -96,7 +151,7 @@ class SFTSection(Optimisation):
     """`token`: every completion token weighs the same (the paper). `row`: every example weighs the same."""
 
 
-class ExportSection(Record):
+class QuantizeSection(Record):
     """What the embedded engine opens."""
 
     name: str = "guardreasoner-nano"
@@ -121,9 +176,10 @@ class Recipe(Record):
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()
     pretrain: PretrainSection = PretrainSection()
+    teacher: TeacherSection = TeacherSection()
     synthesize: SynthesizeSection = SynthesizeSection()
     sft: SFTSection = SFTSection()
-    export: ExportSection = ExportSection()
+    quantize: QuantizeSection = QuantizeSection()
     evaluate: EvaluateSection = EvaluateSection()
 
 

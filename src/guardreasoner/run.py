@@ -34,6 +34,14 @@ class RunFolder:
         return self.root / "dev.jsonl"
 
     @property
+    def answers(self) -> Path:
+        return self.root / "answers.jsonl"
+
+    @property
+    def rejected(self) -> Path:
+        return self.root / "rejected.jsonl"
+
+    @property
     def reasoning(self) -> Path:
         return self.root / "reasoning.jsonl"
 
@@ -50,8 +58,8 @@ class RunFolder:
         return self.root / "sft"
 
     @property
-    def export(self) -> Path:
-        return self.root / "export"
+    def quantized(self) -> Path:
+        return self.root / "quantize"
 
     @property
     def evaluate(self) -> Path:

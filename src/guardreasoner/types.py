@@ -126,6 +126,55 @@ class SFTExample(Record):
     prompt: str
     completion: str
     weight: float = 1.0
+    labels: Labels | None = None
+    """The gold labels. A task that is None here was not annotated: whatever `completion` says about it is no gold."""
+
+
+Outcome = Literal["answered", "cut", "refused", "filtered", "failed"]
+"""What became of a call: a whole answer; one cut at the token limit; the teacher declined; the provider's content
+filter withheld it; or no answer after all attempts."""
+
+
+class TeacherAnswer(Record):
+    """What a teacher said to one sample. On disk before it counts as done; only `failed` is asked again."""
+
+    id: str
+    source: str
+    digest: str
+    """Of all that was asked (messages, model, sampling), so that no answer is taken for one to another question."""
+    outcome: Outcome
+    text: str = ""
+    detail: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+
+
+Rejection = Literal[
+    "contradicts gold",
+    "no readable answer",
+    "leaked ground truth",
+    "no reasoning steps",
+    "more than ten steps",
+    "reasoning contradicts answer",
+    "duplicate",
+    "benchmark overlap",
+    "cut",
+    "refused",
+    "filtered",
+    "failed",
+]
+"""Why a sample did not become an example; the last four are outcomes of the call."""
+
+
+class Rejected(Record):
+    """One row of rejected.jsonl: a sample that was not taught, and why. `text` is what the teacher wrote."""
+
+    id: str
+    source: str
+    reason: Rejection
+    detail: str | None = None
+    text: str = ""
 
 
 class SamplingParams(Record):

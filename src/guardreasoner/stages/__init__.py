@@ -28,6 +28,6 @@ STAGES = (
     Stage("synthesize", "samples -> reasoning.jsonl, by the teacher"),
     Stage("pretrain", "text -> tokenizer/ and a language model, pretrain/model/", "train"),
     Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train"),
-    Stage("export", "sft/model/ -> export/, what the embedded engine opens", "train"),
-    Stage("evaluate", "export/ and dev.jsonl -> evaluate/"),
+    Stage("quantize", "sft/model/ -> quantize/, what the embedded engine opens", "train"),
+    Stage("evaluate", "quantize/ and dev.jsonl -> evaluate/"),
 )

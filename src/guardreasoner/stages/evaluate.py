@@ -36,9 +36,9 @@ class Settings(Record):
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Judge the development split with what the run exported; writes evaluate/."""
+    """Judge the development split with what the run made; writes evaluate/."""
     section = recipe.evaluate
-    guard = Guard(folder.export, max_reasoning_tokens=section.max_reasoning_tokens)
+    guard = Guard(folder.quantized, max_reasoning_tokens=section.max_reasoning_tokens)
     samples = draw(list(read_records(folder.dev, Sample)), section.limit)
     cells: list[Cell] = []
     for mode in section.modes:
