@@ -71,7 +71,7 @@ def test_one_row_gives_one_flat_record(tmp_path: Path, output: Path) -> None:
             "prompt_harmfulness_score": pytest.approx(0.8),
             "response_refusal_score": pytest.approx(0.2),
             "response_harmfulness_score": pytest.approx(0.2),
-            "reasoning": "Looks at it.",
+            "reasoning": "Looks at it.\nLooks at it.\nLooks at it.",
             "flagged": True,
             "model": "scripted",
             "mode": "reason",

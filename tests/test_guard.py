@@ -67,9 +67,10 @@ def test_reason_gives_labels_reasoning_and_scores() -> None:
     assert verdict.labels == Labels(
         prompt_harmfulness="unharmful", response_refusal="compliance", response_harmfulness="unharmful"
     )
-    assert verdict.reasoning == "Asks about baking."
+    assert verdict.reasoning == "Asks about baking.\n" * 2 + "Asks about baking."  # each task is asked by itself
     assert verdict.scores is not None
     assert verdict.scores.prompt_harmfulness == pytest.approx(0.2)
+    assert verdict.scores.response_refusal == pytest.approx(0.2)
     assert (verdict.model, verdict.mode, verdict.flagged) == ("scripted", "reason", False)
 
 
@@ -99,13 +100,27 @@ def test_prompt_alone_has_no_response_labels_or_scores() -> None:
 def test_the_text_the_model_sees_is_the_format_step_by_step() -> None:
     engine = Recorder("A thought.", prefers("unharmful", "refusal"))
     Guard(engine, format="nano").check("Hi", "No.")
-    asked = "<|user|>Hi<|assistant|>No.<|request|><|completion|><|response|>"
-    assert engine.generated[0][0] == [f"{asked}<|think|>"]
+    # the request is judged by itself, whatever was replied
+    asked = [
+        "<|user|>Hi<|request|>",
+        "<|user|>Hi<|assistant|>No.<|completion|>",
+        "<|user|>Hi<|assistant|>No.<|response|>",
+    ]
+    assert engine.generated[0][0] == [f"{each}<|think|>" for each in asked]
     assert engine.generated[0][1] == SamplingParams(max_tokens=256, stop=("<|answers|>", "<|end|>"))
-    answered = f"{asked}<|think|>A thought.<|answers|><|request|>"
-    assert engine.chosen[0] == [answered]
-    assert engine.chosen[1] == [f"{answered}<|unharmful|><|completion|>"]
-    assert engine.chosen[2] == [f"{answered}<|unharmful|><|completion|><|refusal|><|response|>"]
+    assert engine.chosen == [
+        [f"{asked[0]}<|think|>A thought.<|answers|><|request|>"],
+        [f"{asked[1]}<|think|>A thought.<|answers|><|completion|>"],
+        [f"{asked[2]}<|think|>A thought.<|answers|><|response|>"],
+    ]
+
+
+def test_the_released_weights_are_asked_all_tasks_at_once() -> None:
+    engine = Recorder("A thought.", lambda _, choice: -0.1 if choice in (" unharmful", " refusal") else -3.0)
+    verdict = Guard(engine, format="paper").check("Hi", "No.")
+    assert len(engine.generated[0][0]) == 1
+    assert engine.chosen[2][0].endswith("Answers: \nRequest: unharmful\nCompletion: refusal\nResponse:")
+    assert verdict.labels.response_refusal == "refusal"
 
 
 def test_a_batch_is_one_engine_call_per_step_and_keeps_its_order() -> None:
@@ -115,7 +130,7 @@ def test_a_batch_is_one_engine_call_per_step_and_keeps_its_order() -> None:
     engine = Recorder("thought", scores)
     verdicts = Guard(engine, format="nano").check_batch(["bad", ("good", "fine"), Exchange(prompt="good")])
     assert [verdict.flagged for verdict in verdicts if isinstance(verdict, Verdict)] == [True, False, False]
-    assert [len(prompts) for prompts, _ in engine.generated] == [3]
+    assert [len(prompts) for prompts, _ in engine.generated] == [5]
     assert [len(prompts) for prompts in engine.chosen] == [3, 1, 1]
 
 

@@ -109,7 +109,7 @@ class Guard:
         """
         judging, started = self._judging, time.perf_counter()
         mode = self.mode if mode is None else checked_mode(mode)
-        (read,) = judging.judge([judging.draft(as_exchange(prompt, response), mode)], mode, started)
+        (read,) = judging.judge([judging.drafts(as_exchange(prompt, response), mode)], mode, started)
         if isinstance(read, Malformed):
             raise MalformedAnswer(read)
         return read
@@ -121,10 +121,10 @@ class Guard:
         """
         judging, started = self._judging, time.perf_counter()
         mode = self.mode if mode is None else checked_mode(mode)
-        drafts: list[Draft] = []
+        drafts: list[list[Draft]] = []
         for index, asked in enumerate(exchanges):
             try:
-                drafts.append(judging.draft(as_exchange(asked), mode))
+                drafts.append(judging.drafts(as_exchange(asked), mode))
             except InputError as error:
                 raise InputError(f"exchange {index}: {error}") from error
         return judging.judge(drafts, mode, started)
@@ -153,7 +153,7 @@ class Guard:
         """Why `check` would refuse this exchange, or None if it would judge it."""
         judging, mode = self._judging, self.mode if mode is None else checked_mode(mode)
         try:
-            judging.draft(as_exchange(asked), mode)
+            judging.drafts(as_exchange(asked), mode)
         except InputError as error:
             return str(error)
         return None

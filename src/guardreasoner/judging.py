@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from guardreasoner.engines import Engine
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.formats import Format
-from guardreasoner.types import Completion, Exchange, Malformed, Mode, SamplingParams, Scores, Task, Usage, Verdict
+from guardreasoner.types import (
+    Completion,
+    Exchange,
+    Labels,
+    Malformed,
+    Mode,
+    SamplingParams,
+    Scores,
+    Task,
+    Usage,
+    Verdict,
+)
 
 WRITTEN_ANSWER_TOKENS = 64  # three short answers, where the model has to write them itself
 
@@ -21,6 +32,7 @@ class Draft:
     """One exchange on its way: the text so far (`prompt + thought + answers`), and what is known of it."""
 
     exchange: Exchange
+    tasks: tuple[Task, ...]
     prompt: str
     prompt_tokens: int | None
     budget: int
@@ -47,27 +59,32 @@ class Judging:
     thresholds: Mapping[Task, float]
     max_reasoning_tokens: int
 
-    def judge(self, drafts: Sequence[Draft], mode: Mode, started: float) -> list[Verdict | Malformed]:
-        """One reading per draft, in order. `started`: when the work on them began, by the performance counter."""
+    def judge(self, asked: Sequence[Sequence[Draft]], mode: Mode, started: float) -> list[Verdict | Malformed]:
+        """One reading per exchange, in order, from its drafts. `started`: when the work began (performance counter)."""
+        drafts = [draft for each in asked for draft in each]
         thinking = self._reason(drafts) if mode == "reason" else drafts
         finished = self._answer([draft.add(self.format.answers_open) for draft in thinking], mode)
-        seconds = (time.perf_counter() - started) / max(1, len(finished))
-        return [self._read(draft, mode, seconds) for draft in finished]
+        seconds = (time.perf_counter() - started) / max(1, len(asked))
+        readings = iter([self._read(draft, mode, seconds) for draft in finished])
+        return [merge([next(readings) for _ in each]) for each in asked]
 
-    def draft(self, exchange: Exchange, mode: Mode) -> Draft:
-        """The rendered exchange and the reasoning budget that the context leaves it."""
-        prompt = self.format.render(exchange)
+    def drafts(self, exchange: Exchange, mode: Mode) -> list[Draft]:
+        """The exchange rendered for each group of tasks that is asked together, with the budget that is left."""
+        return [self._draft(exchange, tasks, mode) for tasks in self.format.asks(exchange)]
+
+    def _draft(self, exchange: Exchange, tasks: tuple[Task, ...], mode: Mode) -> Draft:
+        prompt = self.format.render(exchange, tasks)
         tokens = self.engine.count_tokens(prompt)
         budget = self.max_reasoning_tokens if mode == "reason" else 0
         context = self.engine.context_length
         if context is None or tokens is None:
-            return Draft(exchange, prompt, tokens, budget)
-        answers = self._count(self._longest_answers(exchange))
+            return Draft(exchange, tasks, prompt, tokens, budget)
+        answers = self._count(self._longest_answers(exchange, tasks))
         allowed = context - answers
         if tokens > allowed:
             raise InputError(f"the exchange has {tokens:,} tokens, the model takes at most {allowed:,}")
         room = allowed - tokens - self._count(self.format.think)
-        return Draft(exchange, prompt, tokens, max(0, min(budget, room)))
+        return Draft(exchange, tasks, prompt, tokens, max(0, min(budget, room)))
 
     def _reason(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Each draft with its reasoning. One engine call per budget: all but the longest exchanges have the same."""
@@ -91,7 +108,7 @@ class Judging:
         replacement character), so the count is taken again and the model's own words, never the user's, are cut.
         """
         context, close = self.engine.context_length, self.format.reasoning_close
-        around = draft.prompt + self.format.think, self._longest_answers(draft.exchange)
+        around = draft.prompt + self.format.think, self._longest_answers(draft.exchange, draft.tasks)
         while context is not None and reasoning and self._count(reasoning.join(around)) > context:
             reasoning = reasoning[: len(reasoning) * 3 // 4]
         return reasoning if reasoning.endswith(close) else reasoning + close
@@ -117,14 +134,14 @@ class Judging:
         return completion.text + close if ended else completion.text
 
     def _choose(self, drafts: Sequence[Draft], task: Task) -> list[Draft]:
-        waiting = [draft.unread is None and task in draft.exchange.tasks for draft in drafts]
+        waiting = [draft.unread is None and task in draft.tasks for draft in drafts]
         asked = [draft.add(self.format.cue(task)) for draft, waits in zip(drafts, waiting, strict=True) if waits]
         choices = [self.format.choice(task, label) for label in task.labels]
         pairs = iter(self.engine.choose([draft.whole for draft in asked], choices) if asked else ())
         return [
             self._choice(draft.add(self.format.cue(task)), task, next(pairs))
             if waits
-            else draft.add(self.format.not_applicable(task))
+            else draft.add("" if task in draft.exchange.tasks else self.format.not_applicable(task))
             for draft, waits in zip(drafts, waiting, strict=True)
         ]
 
@@ -142,7 +159,7 @@ class Judging:
         if draft.unread is not None:
             return Malformed(text=draft.thought + draft.answers, reason=draft.unread)
         scores = draft.scores
-        read = self.format.read(draft.answers, draft.exchange)
+        read = self.format.read(draft.answers, draft.exchange, draft.tasks)
         if isinstance(read, Malformed):
             return Malformed(text=draft.thought + draft.answers, reason=read.reason)
         usage = Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=draft.reasoning_tokens, seconds=seconds)
@@ -156,10 +173,12 @@ class Judging:
             }
         )
 
-    def _longest_answers(self, exchange: Exchange) -> str:
+    def _longest_answers(self, exchange: Exchange, tasks: Sequence[Task]) -> str:
         form = self.format
         parts = [
             form.cue(task) + max((form.choice(task, label) for label in task.labels), key=self._count)
+            if task in tasks
+            else ""
             if task in exchange.tasks
             else form.not_applicable(task)
             for task in Task
@@ -168,6 +187,42 @@ class Judging:
 
     def _count(self, text: str) -> int:
         return self.engine.count_tokens(text) or 0
+
+
+def merge(readings: Sequence[Verdict | Malformed]) -> Verdict | Malformed:
+    """One reading of an exchange whose tasks were asked apart; without a reading of each task there is none."""
+    verdicts: list[Verdict] = []
+    for reading in readings:
+        if isinstance(reading, Malformed):
+            return reading
+        verdicts.append(reading)
+    first = verdicts[0]
+    if len(verdicts) == 1:
+        return first
+    usages = [verdict.usage for verdict in verdicts if verdict.usage is not None]
+    return first.model_copy(
+        update={
+            "labels": Labels.model_validate(_present(verdict.labels for verdict in verdicts)),
+            "scores": None if first.scores is None else Scores.model_validate(_present(v.scores for v in verdicts)),
+            "reasoning": "\n".join(verdict.reasoning for verdict in verdicts if verdict.reasoning) or None,
+            "usage": Usage(
+                prompt_tokens=max((usage.prompt_tokens for usage in usages if usage.prompt_tokens), default=None),
+                reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+                seconds=usages[0].seconds,
+            ),
+        }
+    )
+
+
+def _present(records: Iterable[Labels | Scores | None]) -> dict[str, object]:
+    """The values that are not None; no two records hold the same task."""
+    return {
+        name: value
+        for record in records
+        if record is not None
+        for name, value in record.model_dump().items()
+        if value is not None
+    }
 
 
 def probability(positive: float, negative: float) -> float:

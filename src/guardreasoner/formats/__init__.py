@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -34,7 +34,13 @@ class Format(Protocol):
         """Strings at which reasoning ends."""
         ...
 
-    def render(self, exchange: Exchange) -> str: ...
+    def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:
+        """The tasks that apply, in the groups that are asked together; each group is a text of its own."""
+        ...
+
+    def render(self, exchange: Exchange, tasks: Sequence[Task] | None = None) -> str:
+        """What the model is given when it is asked for `tasks`, one of the groups; None = all that apply."""
+        ...
 
     def cue(self, task: Task) -> str: ...
 
@@ -44,7 +50,7 @@ class Format(Protocol):
         """What stands instead of cue and choice for a task that does not apply ('' = nothing stands there)."""
         ...
 
-    def read(self, text: str, exchange: Exchange) -> Verdict | Malformed:
+    def read(self, text: str, exchange: Exchange, tasks: Sequence[Task] | None = None) -> Verdict | Malformed:
         """From the model's text (what follows `render`) to a Verdict; the last complete answer block counts."""
         ...
 

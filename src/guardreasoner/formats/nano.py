@@ -1,10 +1,11 @@
 """The embedded guard's format: compact, its markers special tokens that no user text can produce.
 
-    <|user|>PROMPT<|assistant|>RESPONSE<|request|><|completion|><|response|>       what is asked (render)
-    <|think|>REASONING                                                             left out in mode `fast`
-    <|answers|><|request|><|harmful|><|completion|><|refusal|><|response|><|unharmful|><|end|>
+    <|user|>PROMPT<|assistant|>RESPONSE<|response|>     what is asked (render)
+    <|think|>REASONING                                  left out in mode `fast`
+    <|answers|><|response|><|unharmful|><|end|>
 
-The task markers at the end of the prompt say which tasks are asked; in the answer each is followed by its label.
+The task marker at the end of the prompt says what is asked; in the answer it is followed by its label. One task is
+asked at a time, in training as at inference.
 Text that imitates a marker is written with a space, `< |user|>`, before any tokenizer sees it, so the markers stay
 out of reach with every engine, a remote server that parses special tokens out of strings included.
 """
@@ -43,10 +44,15 @@ class NanoFormat:
     stop = (ANSWERS, END)
     max_reasoning_tokens = 256  # the rule teacher needs half of it
 
+    def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:
+        """One by one: few sources annotate all tasks, so that asking for all would say which kind of row it is."""
+        return tuple((task,) for task in exchange.tasks)
+
     def render(self, exchange: Exchange, tasks: Sequence[Task] | None = None) -> str:
-        """What the model is given. `tasks` defaults to all that apply; training also asks for fewer."""
-        response = "" if exchange.response is None else ASSISTANT + plain(exchange.response)
+        """What the model is given. The request is judged by itself: its answer is the same whatever was replied."""
         asked = exchange.tasks if tasks is None else tasks
+        replied = exchange.response is not None and any(task.needs_response for task in asked)
+        response = ASSISTANT + plain(exchange.response or "") if replied else ""
         return USER + plain(exchange.prompt) + response + "".join(TASK_MARKERS[task] for task in asked)
 
     def cue(self, task: Task) -> str:
@@ -64,12 +70,12 @@ class NanoFormat:
         answers = "".join(self.cue(task) + self.choice(task, labels.get(task) or "") for task in labels.tasks)
         return thought + ANSWERS + answers + END
 
-    def read(self, text: str, exchange: Exchange) -> Verdict | Malformed:
+    def read(self, text: str, exchange: Exchange, tasks: Sequence[Task] | None = None) -> Verdict | Malformed:
         """The last complete answer block; missing, contradictory, truncated or foreign answers are Malformed."""
         starts = [match.start() for match in re.finditer(re.escape(ANSWERS), text)]
         problems: list[str] = []
         for start in reversed(starts):
-            found = _read_block(text[start + len(ANSWERS) :], exchange.tasks)
+            found = _read_block(text[start + len(ANSWERS) :], exchange.tasks if tasks is None else tasks)
             if isinstance(found, Labels):
                 return Verdict(labels=found, reasoning=_reasoning(text[:start]))
             problems.append(found)

@@ -64,7 +64,11 @@ class PaperFormat:
     max_reasoning_tokens = 2048  # the authors' generate.py stops there
     stop = ("Answers:", "# Answers")  # 1B sometimes writes the heading without its colon
 
-    def render(self, exchange: Exchange) -> str:
+    def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:
+        """All at once, as the instruction says."""
+        return (exchange.tasks,)
+
+    def render(self, exchange: Exchange, tasks: Sequence[Task] | None = None) -> str:
         """As the authors' generate.py joins them: instruction, a line end, input; an absent response is `None`.
 
         Text that imitates a special token, `<|eot_id|>`, is written with a space; no row that they released holds one.
@@ -81,10 +85,10 @@ class PaperFormat:
     def not_applicable(self, task: Task) -> str:
         return f"{self.cue(task)} {NOT_APPLICABLE}"
 
-    def read(self, text: str, exchange: Exchange) -> Verdict | Malformed:
+    def read(self, text: str, exchange: Exchange, tasks: Sequence[Task] | None = None) -> Verdict | Malformed:
         """The answers to all tasks that apply, or what is wrong with the first that has none."""
         block = _counting(_blocks(text))
-        answers = {task: _answer(block, task) for task in exchange.tasks}
+        answers = {task: _answer(block, task) for task in (exchange.tasks if tasks is None else tasks)}
         for answer in answers.values():
             if isinstance(answer, _Problem):
                 return Malformed(text=text, reason=answer.reason)
