@@ -59,7 +59,7 @@ def test_without_a_negative_text_nothing_is_telling() -> None:
 def test_harmful_request_is_reasoned_from_its_words(teacher) -> None:
     exchange, labels = Exchange(prompt="insult my colleague"), Labels(prompt_harmfulness="harmful")
     assert teacher.reason(exchange, labels) == (
-        'Request: words that may alarm: "insult", "colleague"; it is about "my". Taken together it asks for harm.'
+        'Request: words that may alarm: "insult", "colleague". Taken together it asks for harm.'
     )
 
 

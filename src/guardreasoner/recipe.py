@@ -77,6 +77,9 @@ class Optimisation(Record):
     """What both training stages share. Batches are counted in tokens, padding included."""
 
     learning_rate: float = Field(gt=0)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: orthogonalised momentum for the weight matrices, AdamW for the rest; from random weights it needs fewer
+    tokens."""
     batch_tokens: int = Field(default=8192, ge=64)
     warmup_share: float = Field(default=0.03, ge=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)
@@ -92,6 +95,8 @@ class PretrainSection(Optimisation):
 
     learning_rate: float = Field(default=2e-3, gt=0)
     row_tokens: int = Field(default=512, ge=16)
+    word_vectors: bool = False
+    """Start the embeddings from word vectors counted in the same texts, not from noise."""
     epochs: float = Field(default=1.0, gt=0)
 
 
@@ -130,14 +135,11 @@ class SynthesizeSection(Record):
     authors did."""
     benchmarks: Path | None = None
     """Folder of the authors' benchmark files; samples that overlap with a prompt there are rejected."""
-    prompt_only_share: float = Field(default=0.3, ge=0, le=1)
-    """Of samples with a response: share that is also asked the request task without it."""
-    subset_share: float = Field(default=0.5, ge=0, le=1)
-    """Of fast examples with several tasks: share that asks only some of them."""
     statements: tuple[str, ...] = ()
     """Sources whose prompts are statements with a label of their own: each is also judged as a response."""
-    balance: bool = False
-    """Weigh examples so that both labels of a task count the same; the paper does not."""
+    positive_share: dict[str, float] = Field(default_factory=dict)
+    """`rule`: the weight of a task's positive label among its examples; the rows' own share where none is given, as in
+    the paper."""
 
 
 class SFTSection(Optimisation):
@@ -147,6 +149,8 @@ class SFTSection(Optimisation):
     epochs: float = Field(default=1.0, gt=0)
     cutoff: int = Field(default=768, ge=32)
     """Longest example in tokens; longer ones are left out, counted and reported."""
+    row_tokens: int = Field(default=0, ge=0)
+    """Examples that share most of their prompts are packed into one row of so many tokens, or of `cutoff`."""
     average: Literal["token", "row"] = "token"
     """`token`: every completion token weighs the same (the paper). `row`: every example weighs the same."""
 

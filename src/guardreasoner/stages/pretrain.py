@@ -22,8 +22,8 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     import numpy as np
     from tokenizers import Tokenizer
 
-    from guardreasoner.training.batches import Row
-    from guardreasoner.training.trainer import random_llama, save_llama, train
+    from guardreasoner.training.packing import line
+    from guardreasoner.training.trainer import random_llama, save_llama, start_from_words, train
 
     texts = documents(recipe.data, list(read_records(folder.train, Sample)))
     if not (folder.tokenizer / "tokenizer.json").is_file():
@@ -31,9 +31,11 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     tokenizer = Tokenizer.from_file(str(folder.tokenizer / "tokenizer.json"))
     stream = np.concatenate([np.asarray(each.ids, dtype=np.int32) for each in tokenizer.encode_batch(texts)])
     width = recipe.pretrain.row_tokens
-    rows = [Row(stream[start : start + width].tolist(), 1) for start in range(0, len(stream) - width + 1, width)]
+    rows = [line(stream[start : start + width].tolist()) for start in range(0, len(stream) - width + 1, width)]
     folder.note("pretrain", {"documents": len(texts), "tokens": len(stream), "rows": len(rows)})
     model = random_llama(recipe.model, tokenizer.get_vocab_size(), SPECIAL_TOKENS.index(END), recipe.pretrain.seed)
+    if recipe.pretrain.word_vectors:
+        start_from_words(model, stream, recipe.pretrain.seed)
     train(model, rows, folder.pretrain, recipe.pretrain, epochs=recipe.pretrain.epochs)
     save_llama(model, folder.tokenizer, done)
 

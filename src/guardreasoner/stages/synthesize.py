@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from guardreasoner.data.labelled import normalised
 from guardreasoner.formats.nano import NanoFormat
 from guardreasoner.recipe import Recipe, SynthesizeSection
 from guardreasoner.run import RunFolder, read_records, write_records
@@ -29,12 +30,17 @@ _INVITATIONS = (
 
 @dataclass(frozen=True)
 class View:
-    """One way to ask about a sample: `labels` are the answers to the tasks asked, None where a task is not asked."""
+    """One way to ask about a sample: one task, its gold label, with reasoning or without."""
 
     kind: str
     exchange: Exchange
-    labels: Labels
+    task: Task
+    label: str
     reasoned: bool
+
+    @property
+    def labels(self) -> Labels:
+        return Labels.model_validate({self.task.value: self.label})
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
@@ -42,76 +48,73 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     if folder.reasoning.is_file():
         return
     samples = list(read_records(folder.train, Sample))
-    section, seed = recipe.synthesize, recipe.data.seed
     teacher = train_teacher(samples)
-    asked = [(sample, view) for sample in samples for view in views(sample, section, seed)]
-    weights = balancing_weights(Counter(view.labels for _, view in asked)) if section.balance else {}
-    examples = (write(sample, view, teacher, weights.get(view.labels, 1.0)) for sample, view in asked)
+    asked = list(views(samples, recipe.synthesize, recipe.data.seed))
+    counts = Counter((view.task, view.label) for _, view in asked)
+    weights = label_weights(counts, recipe.synthesize.positive_share)
+    examples = (write(sample, view, teacher, weights[view.task, view.label]) for sample, view in asked)
     count = write_records(folder.reasoning, examples)
-    kinds = dict(Counter(view.kind for _, view in asked))
-    folder.note("synthesize", {"samples": len(samples), "examples": count, "kinds": kinds})
+    labels = {f"{task.value}: {label}": number for (task, label), number in sorted(counts.items(), key=str)}
+    folder.note("synthesize", {"samples": len(samples), "examples": count, "labels": labels})
 
 
-def views(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[View]:
-    """The sample with reasoning, without it, and sometimes with fewer tasks or no response.
+def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> Iterator[tuple[Sample, View]]:
+    """Every sample with every task that has a label, with reasoning and without.
 
-    Which tasks a source annotates says much about its labels. Asking for subsets, and for the request alone, keeps
-    the model from reading the answer off the question. Labels that are None are not asked: masked, never guessed.
+    One task at a time: few sources annotate all tasks, and asking for several together would tell which kind of row it
+    is. Labels that are None are not asked: masked, never guessed. A request that comes with many responses is judged
+    once.
     """
-    rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
-    exchange, labels = sample.exchange, sample.labels
-    if not labels.tasks:
-        return
-    yield View("reason", exchange, labels, reasoned=True)
-    asked = labels
-    if len(labels.tasks) > 1 and rng.random() < section.subset_share:
-        asked = _only(labels, rng.sample(labels.tasks, rng.randint(1, len(labels.tasks) - 1)))
-    yield View("fast", exchange, asked, reasoned=False)
-    if exchange.response is not None and labels.prompt_harmfulness and rng.random() < section.prompt_only_share:
-        request = _only(labels, [Task.PROMPT_HARMFULNESS])
-        yield View("alone", Exchange(prompt=exchange.prompt), request, reasoned=rng.random() < 0.5)
-    if exchange.response is None and sample.source in section.statements:
-        said = Exchange(prompt=rng.choice(_INVITATIONS), response=exchange.prompt)
-        judged = Labels(response_harmfulness=labels.prompt_harmfulness)
-        yield View("said", said, judged, reasoned=rng.random() < 0.5)
+    requests: set[str] = set()
+    for sample in samples:
+        for kind, exchange, labels in _exchanges(sample, section, seed):
+            for task in labels.tasks:
+                if task is Task.PROMPT_HARMFULNESS:
+                    request = normalised(exchange.prompt)
+                    if request in requests:
+                        continue
+                    requests.add(request)
+                for reasoned in (False, True):
+                    name = "-".join([kind, task.value, "reason" if reasoned else "fast"]).strip("-")
+                    yield sample, View(name, exchange, task, labels.get(task) or "", reasoned)
 
 
-def balancing_weights(counts: Mapping[Labels, int], rounds: int = 50) -> dict[Labels, float]:
-    """Weights under which, in each task, both labels weigh the same in sum; their mean is 1.
+def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[tuple[str, Exchange, Labels]]:
+    yield "", sample.exchange, sample.labels
+    if sample.exchange.response is None and sample.source in section.statements:
+        rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
+        said = Exchange(prompt=rng.choice(_INVITATIONS), response=sample.exchange.prompt)
+        yield "said", said, Labels(response_harmfulness=sample.labels.prompt_harmfulness)
 
-    A weight is a product of one factor per answer, found by raking: each task in turn is brought into balance, until
-    all are. A task of which only one label occurs is left alone.
+
+def label_weights(counts: Mapping[tuple[Task, str], int], share: Mapping[str, float]) -> dict[tuple[Task, str], float]:
+    """Weights under which the positive label of each task in `share` has that share; their mean per task is 1.
+
+    A task that is not in `share`, or of which only one label occurs, weighs 1 throughout.
     """
     weights = dict.fromkeys(counts, 1.0)
-    for _ in range(rounds):
-        for task in Task:
-            sums = dict.fromkeys(task.labels, 0.0)
-            for key, weight in weights.items():
-                if (label := key.get(task)) is not None:
-                    sums[label] += counts[key] * weight
-            half = sum(sums.values()) / 2
-            if all(sums.values()):
-                weights = {key: weight * half / sums.get(key.get(task) or "", half) for key, weight in weights.items()}
-    mean = sum(counts[key] * weight for key, weight in weights.items()) / max(1, sum(counts.values()))
-    return {key: weight / mean for key, weight in weights.items()}
+    for task in Task:
+        positive, negative = (counts.get((task, label), 0) for label in task.labels)
+        if task.value in share and positive and negative:
+            wanted, total = share[task.value], positive + negative
+            weights[task, task.labels[0]] = wanted * total / positive
+            weights[task, task.labels[1]] = (1 - wanted) * total / negative
+    return weights
 
 
 def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0) -> SFTExample:
-    """The view as a training text."""
+    """The view as a training text. What the guard itself will write down, up to the first free choice, is given."""
     labels = view.labels
     completion = _FORMAT.write(labels, teacher.reason(view.exchange, labels) if view.reasoned else None)
-    if len(labels.tasks) == len(view.exchange.tasks):
-        read = _FORMAT.read(completion, view.exchange)
-        assert not isinstance(read, Malformed), read.reason
-        assert read.labels == labels
+    read = _FORMAT.read(completion, view.exchange, labels.tasks)
+    assert not isinstance(read, Malformed), read.reason
+    assert read.labels == labels
+    given = _FORMAT.think if view.reasoned else _FORMAT.answers_open + _FORMAT.cue(view.task)
     return SFTExample(
         id=f"{sample.id}-{view.kind}",
         source=sample.source,
-        prompt=_FORMAT.render(view.exchange, labels.tasks),
-        completion=completion,
+        prompt=_FORMAT.render(view.exchange, labels.tasks) + given,
+        completion=completion.removeprefix(given),
         weight=round(weight, 4),
+        labels=labels,
     )
-
-
-def _only(labels: Labels, tasks: list[Task]) -> Labels:
-    return Labels.model_validate({task.value: labels.get(task) for task in tasks})

@@ -34,16 +34,14 @@ class RuleTeacher:
         positive = label == task.positive
         if task is Task.PROMPT_HARMFULNESS:
             telling = self.request.telling(exchange.prompt)
-            topic = self.request.topic(exchange.prompt, telling)
-            return f"Request: {_evidence(telling, topic)} {_REQUEST[positive, bool(telling)]}"
+            return f"Request: {_evidence(telling)} {_REQUEST[positive, bool(telling)]}"
         if task is Task.RESPONSE_REFUSAL:
             telling = self.completion.telling(_head(response))
             opening = " ".join(response.split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
             signs = f"; refusing words {_quoted(telling)}" if telling else "; no refusing word"
             return f'Completion: it opens "{opening}"{signs}. {_COMPLETION[positive, bool(telling)]}'
         telling = self.response.telling(response)
-        topic = self.response.topic(response, telling)
-        return f"Response: {_evidence(telling, topic)} {_RESPONSE[positive, bool(telling)]}"
+        return f"Response: {_evidence(telling)} {_RESPONSE[positive, bool(telling)]}"
 
 
 def train_teacher(samples: Iterable[Sample]) -> RuleTeacher:
@@ -96,9 +94,8 @@ def _head(response: str) -> str:
     return " ".join(response.split()[:40])
 
 
-def _evidence(telling: Sequence[str], topic: Sequence[str]) -> str:
-    about = f"it is about {_quoted(topic)}" if topic else "it has no clear topic"
-    return f"words that may alarm: {_quoted(telling)}; {about}." if telling else f"no alarming word; {about}."
+def _evidence(telling: Sequence[str]) -> str:
+    return f"words that may alarm: {_quoted(telling)}." if telling else "no alarming word."
 
 
 def _quoted(found: Sequence[str]) -> str:

@@ -1,28 +1,14 @@
-"""From token ids to batches: rows of like length together, padded on the right, so that no mask is needed.
-
-With causal attention a real token never looks to its right, hence never at padding; padding costs only its own
-arithmetic, which grouping by length keeps to a few percent.
-"""
+"""From packed rows to batches: rows of like length together, padded on the right."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from guardreasoner.training.losses import IGNORE
-
-
-@dataclass(frozen=True)
-class Row:
-    """Token ids of one example; the first `prompt` of them are given, the rest is learnt, `weight` times."""
-
-    ids: Sequence[int]
-    prompt: int
-    weight: float = 1.0
+from guardreasoner.training.packing import Row
 
 
 def length_grouped(lengths: Sequence[int], batch_tokens: int, seed: int) -> list[list[int]]:
@@ -48,12 +34,42 @@ def length_grouped(lengths: Sequence[int], batch_tokens: int, seed: int) -> list
 
 
 def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
-    """`input_ids` and `labels`, both [rows, longest], and `weights` [rows]; padding has id 0 and label IGNORE."""
+    """One batch. Padding has id 0 and attends to itself alone.
+
+    `input_ids` and `position_ids` [rows, longest]; `attention_mask` [rows, 1, longest, longest], True where a token
+    sees another, absent if no row branches (then causal attention is right, and faster); `before` and `targets`
+    [learnt]: the flat positions that predict, and the tokens they are to predict; `weights` [learnt]; `units`, what the
+    loss is averaged over.
+    """
     longest = max(len(row.ids) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
-    labels = torch.full((len(rows), longest), IGNORE, dtype=torch.long)
+    positions = torch.zeros((len(rows), longest), dtype=torch.long)
+    before: list[int] = []
+    targets: list[int] = []
+    weights: list[float] = []
     for number, row in enumerate(rows):
-        tokens = torch.tensor(row.ids, dtype=torch.long)
-        ids[number, : len(tokens)] = tokens
-        labels[number, row.prompt : len(tokens)] = tokens[row.prompt :]
-    return {"input_ids": ids, "labels": labels, "weights": torch.tensor([row.weight for row in rows])}
+        ids[number, : len(row.ids)] = torch.tensor(row.ids, dtype=torch.long)
+        positions[number, : len(row.ids)] = torch.tensor(row.depths, dtype=torch.long)
+        before += [number * longest + row.parents[at] for at in row.learnt]
+        targets += [row.ids[at] for at in row.learnt]
+        weights += row.weights
+    batch = {
+        "input_ids": ids,
+        "position_ids": positions,
+        "before": torch.tensor(before, dtype=torch.long),
+        "targets": torch.tensor(targets, dtype=torch.long),
+        "weights": torch.tensor(weights),
+        "units": torch.tensor(sum(row.units for row in rows)),
+    }
+    if any(row.branches for row in rows):
+        batch["attention_mask"] = torch.stack([_ancestors(row, longest) for row in rows]).unsqueeze(1)
+    return batch
+
+
+def _ancestors(row: Row, longest: int) -> Tensor:
+    """[longest, longest] bool: True at [i, j] where j is i or comes before it in its text."""
+    seen = torch.eye(longest, dtype=torch.bool)
+    for at, parent in enumerate(row.parents):
+        if parent >= 0:
+            seen[at] |= seen[parent]
+    return seen

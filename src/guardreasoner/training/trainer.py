@@ -15,9 +15,11 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -36,8 +38,11 @@ from transformers.utils.logging import disable_progress_bar
 from guardreasoner.errors import EngineError
 from guardreasoner.recipe import ModelSection, Optimisation
 from guardreasoner.run import write_whole
-from guardreasoner.training.batches import Row, collate, length_grouped
-from guardreasoner.training.losses import sft_loss
+from guardreasoner.training.batches import collate, length_grouped
+from guardreasoner.training.embeddings import word_vectors
+from guardreasoner.training.losses import sft_loss, token_losses
+from guardreasoner.training.optimizers import optimizer_of
+from guardreasoner.training.packing import Row
 
 LOG_STEPS = 10
 
@@ -61,6 +66,13 @@ def random_llama(section: ModelSection, vocab_size: int, end_id: int, seed: int)
     return LlamaForCausalLM(config)
 
 
+def start_from_words(model: LlamaForCausalLM, stream: NDArray[np.int32], seed: int) -> None:
+    """Replace the random embeddings by word vectors of the token `stream`, on the same scale."""
+    weight = model.model.embed_tokens.weight
+    vocab_size, width = weight.shape
+    weight.data.copy_(word_vectors(stream, vocab_size, width, model.config.initializer_range, seed))
+
+
 def load_llama(folder: Path) -> LlamaForCausalLM:
     """A checkpoint that `save_llama` wrote."""
     disable_progress_bar()
@@ -82,7 +94,6 @@ def train(
     section: Optimisation,
     *,
     epochs: float,
-    average: Literal["token", "row"] = "token",
 ) -> LlamaForCausalLM:
     """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on."""
     disable_progress_bar()  # of loading and saving; ours shows the training
@@ -94,11 +105,8 @@ def train(
         output_dir=str(folder),
         per_device_train_batch_size=1,
         max_steps=steps,
-        learning_rate=section.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(steps * section.warmup_share),
-        weight_decay=section.weight_decay,
-        adam_beta2=0.95,
         max_grad_norm=section.max_grad_norm,
         logging_steps=max(1, min(LOG_STEPS, steps // LOG_STEPS)),
         save_steps=section.save_steps,
@@ -117,7 +125,7 @@ def train(
         train_dataset=batches,
         data_collator=_only_batch,
         callbacks=[progress],
-        average=average,
+        optimizers=(optimizer_of(model, section), None),
         bf16=section.bf16,
         progress=progress,
     )
@@ -166,9 +174,8 @@ def _printer() -> type[TrainerCallback]:
 class _LabelledPositions(Trainer):
     """Trainer whose loss runs the vocabulary projection at labelled positions only."""
 
-    def __init__(self, *, average: Literal["token", "row"], bf16: bool, progress: _Progress, **options: Any) -> None:
+    def __init__(self, *, bf16: bool, progress: _Progress, **options: Any) -> None:
         super().__init__(**options)
-        self._average: Literal["token", "row"] = average
         self._bf16, self._progress = bf16, progress
 
     def compute_loss(
@@ -180,14 +187,19 @@ class _LabelledPositions(Trainer):
     ) -> Tensor:
         """The loss of one batch."""
         assert isinstance(model, LlamaForCausalLM)
-        ids, labels = inputs["input_ids"], inputs["labels"]
-        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-            loss = sft_loss(hidden, labels, model.lm_head, self._average, inputs["weights"])
+        with torch.autocast(inputs["input_ids"].device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            hidden = model.model(
+                input_ids=inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                attention_mask=inputs.get("attention_mask"),
+                use_cache=False,
+            ).last_hidden_state
+            losses = token_losses(hidden, inputs["before"], inputs["targets"], model.lm_head)
+            loss = sft_loss(losses, inputs["weights"], inputs["units"])
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise EngineError(f"training step {step}: the loss is {loss.item()}, expected a finite number")
-        self._progress.tokens += int((ids != 0).sum())
+        self._progress.tokens += int((inputs["input_ids"] != 0).sum())
         return loss
 
 
