@@ -25,8 +25,9 @@ class FileSource(Record):
     prompt_harmfulness: str | None = None
     response_refusal: str | None = None
     response_harmfulness: str | None = None
-    values: dict[str, str] = Field(default_factory=dict)
-    """Value in the file -> label, where they differ: `{"1": "harmful", "0": "unharmful"}`."""
+    values: dict[str, str | dict[str, str]] = Field(default_factory=dict[str, str | dict[str, str]])
+    """Value in the file -> label, where they differ: `{"1": "harmful", "0": "unharmful"}`; or column -> such a table,
+    for one column alone: `{"refused": {"1": "refusal", "0": "compliance"}}`."""
 
 
 class DataSection(Record):
