@@ -118,6 +118,11 @@ def test_copy_is_found_where_a_person_puts_it(place: str, tmp_path: Path) -> Non
     assert find_file(seed_of("WildGuardTrain"), tmp_path) == path
 
 
+def test_file_may_be_named_itself(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.jsonl", BEAVERTAILS)
+    assert [sample.id for sample in taken("BeaverTails", path)[0]] == ["BeaverTails-1", "BeaverTails-2"]
+
+
 def test_datasets_reads_a_set_as_the_hub_serves_it(tmp_path: Path) -> None:
     """The real `load_dataset`, with a folder of the hub's layout in the place of its name."""
     pytest.importorskip("datasets")

@@ -47,7 +47,7 @@ class DataSection(Record):
     seeds: dict[str, int] = Field(default_factory=dict)
     """Rows taken at most of the paper's sources, by their names in `data/seeds.py`."""
     raw: Path | None = None
-    """Folder that holds the seed sets in their upstream layout; None = the hub."""
+    """Folder that holds the seed sets in their upstream layout, or the file of the only one; None = the hub."""
     files: tuple[FileSource, ...] = ()
     """Your own rows: JSONL, CSV or Parquet."""
     released: tuple[Path, ...] = ()

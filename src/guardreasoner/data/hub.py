@@ -71,7 +71,9 @@ def open_rows(seed: Seed, raw: Path | None) -> Rows:
 
 
 def find_file(seed: Seed, raw: Path) -> Path:
-    """The set's file below `raw`: where the hub has it, or under the set's own name."""
+    """The set's file below `raw`, where the hub has it or under the set's own name; or `raw`, if that is a file."""
+    if raw.is_file():
+        return raw
     owner, name = seed.hub.split("/")
     places = [folder / seed.file for folder in (raw / owner / name, raw / name, raw / seed.name, raw)]
     places += [raw / name / Path(seed.file).name, raw / seed.name / Path(seed.file).name, raw / Path(seed.file).name]
