@@ -47,8 +47,15 @@ def test_missing_file_says_which_stage_to_run(tmp_path: Path) -> None:
 
 def test_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
     RunFolder(tmp_path).open(Recipe(name="one", output=tmp_path))
+    write_records(RunFolder(tmp_path).dev, [SAMPLE])
     with pytest.raises(InputError, match="`name` differs"):
         RunFolder(tmp_path).open(Recipe(name="two", output=tmp_path))
+
+
+def test_recipe_may_change_until_a_stage_has_written_something(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(Recipe(name="one", output=tmp_path))
+    RunFolder(tmp_path).open(Recipe(name="two", output=tmp_path))
+    assert Recipe.model_validate_json((tmp_path / "recipe.json").read_text(encoding="utf-8")).name == "two"
 
 
 def test_evaluation_may_change_in_a_run(tmp_path: Path) -> None:

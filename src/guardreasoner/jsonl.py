@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +45,7 @@ def parse_line(line: bytes, number: int) -> Line:
 
 def read_lines(path: Path) -> Iterator[Line]:
     """Every line that is not blank, readable or not."""
-    with open_binary(path) as file:
+    with unpacked(path) as file:
         for number, line in enumerate(file, start=1):
             content = line.removeprefix(BOM) if number == 1 else line
             if content.strip():
@@ -64,6 +66,20 @@ def open_binary(path: Path) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise InputError(f"cannot read {path}: {reason(error)}") from error
+
+
+@contextmanager
+def unpacked(path: Path) -> Generator[IO[bytes]]:
+    """`path` opened for reading, unpacked if its name ends in .gz; an archive that breaks off is an InputError."""
+    with open_binary(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        try:
+            with gzip.open(file) as content:
+                yield cast(IO[bytes], content)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(f"{path} is not a whole gzip file: {error}") from None
 
 
 def reason(error: OSError) -> str:

@@ -25,8 +25,9 @@ class FileSource(Record):
     prompt_harmfulness: str | None = None
     response_refusal: str | None = None
     response_harmfulness: str | None = None
-    values: dict[str, str] = Field(default_factory=dict)
-    """Value in the file -> label, where they differ: `{"1": "harmful", "0": "unharmful"}`."""
+    values: dict[str, str | dict[str, str]] = Field(default_factory=dict[str, str | dict[str, str]])
+    """Value in the file -> label, where they differ: `{"1": "harmful", "0": "unharmful"}`; or column -> such a table,
+    for one column alone: `{"refused": {"1": "refusal", "0": "compliance"}}`."""
 
 
 class DataSection(Record):
@@ -46,7 +47,7 @@ class DataSection(Record):
     seeds: dict[str, int] = Field(default_factory=dict)
     """Rows taken at most of the paper's sources, by their names in `data/seeds.py`."""
     raw: Path | None = None
-    """Folder that holds the seed sets in their upstream layout; None = the hub."""
+    """Folder that holds the seed sets in their upstream layout, or the file of the only one; None = the hub."""
     files: tuple[FileSource, ...] = ()
     """Your own rows: JSONL, CSV or Parquet."""
     released: tuple[Path, ...] = ()

@@ -70,7 +70,9 @@ class RunFolder:
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / "recipe.json"
         text = recipe.model_dump_json(indent=2) + "\n"
-        kept: object = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else json.loads(text)
+        # until a stage has written something, a recipe may be corrected in place
+        begun = any(each.name not in (path.name, "versions.json") for each in self.root.iterdir())
+        kept: object = json.loads(path.read_text(encoding="utf-8") if begun and path.is_file() else text)
         if different := _difference(kept, json.loads(text)):
             raise InputError(
                 f"{self.root} holds a run of another recipe: `{different}` differs; "

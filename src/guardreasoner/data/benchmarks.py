@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from guardreasoner.data.layout import read_input
 from guardreasoner.errors import InputError
-from guardreasoner.formats.paper import NAMES, NOT_APPLICABLE
+from guardreasoner.formats.paper import NAMES
 from guardreasoner.types import Exchange, Labels, Sample, Task
-
-_USER, _ASSISTANT, _END = "Human user:\n", "\n\nAI assistant:\n", "\n\n"
 
 
 @dataclass(frozen=True)
@@ -82,18 +81,8 @@ def read_benchmark(path: Path) -> BenchmarkRows:
 
 
 def read_exchange(text: str, task: Task) -> Exchange | None:
-    """The exchange of one `input`, or None if the text is laid out otherwise.
-
-    A set that judges requests ends with its one absent response, so a prompt that imitates the layout stays whole.
-    """
-    if not (text.startswith(_USER) and text.endswith(_END)):
-        return None
-    body = text[len(_USER) : -len(_END)]
-    absent = _ASSISTANT + NOT_APPLICABLE
-    if not task.needs_response and body.endswith(absent):
-        return Exchange(prompt=body[: -len(absent)])
-    prompt, found, response = body.partition(_ASSISTANT)
-    return Exchange(prompt=prompt, response=response) if found else None
+    """The exchange of one `input`, or None if it is laid out otherwise. Sets that judge requests lack responses."""
+    return read_input(text, may_lack_response=not task.needs_response)
 
 
 def read_label(output: str, task: Task) -> str | None:

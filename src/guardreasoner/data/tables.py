@@ -7,11 +7,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module  # pyarrow has no types, and loads only where a Parquet file is named
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from guardreasoner.errors import InputError, MissingExtra
-from guardreasoner.jsonl import Json, open_binary, read_lines, write_atomically, write_objects
+from guardreasoner.jsonl import Json, open_binary, read_lines, unpacked, write_atomically, write_objects
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 PARQUET_BATCH = 256  # rows read at a time: long texts times 256 still fit any memory
@@ -48,7 +49,7 @@ def survey(path: Path) -> tuple[list[str], int]:
             return list(file.schema_arrow.names), file.metadata.num_rows
     names: dict[str, None] = {}
     count = 0
-    for record in _csv_records(path) if kind == ".csv" else _jsonl_records(path):
+    for record in csv_records(path) if kind == ".csv" else jsonl_records(path):
         names |= dict.fromkeys(record.value or ())
         count += 1
     return (_csv_header(path) if kind == ".csv" else list(names)), count
@@ -58,18 +59,19 @@ def read_records(path: Path, names: Sequence[str]) -> Iterator[Record]:
     """Every record in order. `names`: the columns that are needed; Parquet reads no others."""
     match suffix(path):
         case ".csv":
-            return _csv_records(path)
+            return csv_records(path)
         case ".jsonl":
-            return _jsonl_records(path)
+            return jsonl_records(path)
         case _:
-            return _parquet_records(path, names)
+            return parquet_records(path, names)
 
 
-def _jsonl_records(path: Path) -> Iterator[Record]:
+def jsonl_records(path: Path) -> Iterator[Record]:
+    """Every line that is not blank."""
     return (Record(line.number, line.value, line.error) for line in read_lines(path))
 
 
-def _csv_records(path: Path) -> Iterator[Record]:
+def csv_records(path: Path) -> Iterator[Record]:
     """Rows under the header; bytes that are not UTF-8 come as lone surrogates, which no valid file can hold."""
     header = _csv_header(path)
     with _csv_reader(path) as reader:
@@ -112,14 +114,19 @@ def _csv_header(path: Path) -> list[str]:
 @contextmanager
 def _csv_reader(path: Path) -> Generator[Any]:
     csv.field_size_limit(2**31 - 1)  # the library's 128 KiB would refuse long texts; Windows takes no more
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        yield csv.reader(file, strict=True)
+    with (
+        unpacked(path) as file,
+        TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+    ):
+        yield csv.reader(text, strict=True)
 
 
-def _parquet_records(path: Path, names: Sequence[str]) -> Iterator[Record]:
+def parquet_records(path: Path, names: Sequence[str] | None = None) -> Iterator[Record]:
+    """Rows with the columns `names`; None = all of them."""
     line = 0
+    wanted = None if names is None else list(dict.fromkeys(names))
     with _parquet(path) as file:
-        for batch in file.iter_batches(batch_size=PARQUET_BATCH, columns=list(dict.fromkeys(names))):
+        for batch in file.iter_batches(batch_size=PARQUET_BATCH, columns=wanted):
             for index in range(batch.num_rows):
                 line += 1
                 try:
