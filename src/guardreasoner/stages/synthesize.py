@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from guardreasoner.formats.nano import NanoFormat
 from guardreasoner.recipe import Recipe, SynthesizeSection
 from guardreasoner.run import RunFolder, read_records, write_records
 from guardreasoner.teachers.rule import RuleTeacher, train_teacher
-from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task
+from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task, TeacherAnswer
 
 _FORMAT = NanoFormat()
 _INVITATIONS = (
@@ -115,3 +115,39 @@ def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0)
 
 def _only(labels: Labels, tasks: list[Task]) -> Labels:
     return Labels.model_validate({task.value: labels.get(task) for task in tasks})
+
+
+def write_outcome(
+    recipe: Recipe,
+    folder: RunFolder,
+    pairs: Iterable[tuple[Sample, TeacherAnswer]],
+    *,
+    total: int | None = None,
+    licences: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """From a chat teacher's answers to reasoning.jsonl and all that explains it; the counts for synthesize.json.
+
+    Args:
+        recipe: its section `synthesize` says which filters hold.
+        folder: where everything goes, reasoning.jsonl last.
+        pairs: read once, in order, and never held together.
+        total: how many there are, for the progress bar.
+        licences: source -> its licence as its publisher states it, for the dataset card.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from guardreasoner.data.benchmarks import benchmark_prompts
+    from guardreasoner.data.overlap import Overlap
+    from guardreasoner.data.sift import sift
+    from guardreasoner.report.outcome import write_files
+    from guardreasoner.report.synthesis import show
+
+    section = recipe.synthesize
+    overlap = None if section.benchmarks is None else Overlap(benchmark_prompts(section.benchmarks))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tracked = progress.track(pairs, total=total, description="sift")
+        statistics = write_files(recipe, folder, sift(tracked, section.keep, overlap), licences)
+    show(statistics, Console())
+    return statistics.counts
