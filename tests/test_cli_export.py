@@ -196,11 +196,33 @@ def test_export_is_published_with_its_card(run: Path, tmp_path: Path, hub: tuple
     assert done.stdout.splitlines()[1:] == [f"published: {hub[0]}/datasets/someone/bread"], done.stderr
     state = json.loads(hub[1].read_text())
     assert state["repositories"]["someone/bread"] is True
-    assert set(state["files"]) == {"mild.json", "other_source.json", "README.md"}
+    files = state["files"]["someone/bread"]
+    assert set(files) == {"mild.json", "other_source.json", "README.md"}
     splits = '[{"split": "mild", "path": "mild.json"}, {"split": "other_source", "path": "other_source.json"}]'
-    assert state["files"]["README.md"] == (
+    assert files["README.md"] == (
         f'---\nlicense: mit\nconfigs: [{{"config_name": "default", "data_files": {splits}}}]\n---\n\n# Mine\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "rows"),
+    [
+        ("datasets", "set", {"train": 4}),
+        ("released", "released", {"mild": 3, "other_source": 1}),
+        ("llama-factory", "lf", {"train": 4}),
+    ],
+)
+def test_published_repository_opens_with_load_dataset(
+    run: Path, tmp_path: Path, hub: tuple[str, Path], form: str, name: str, rows: dict[str, int]
+) -> None:
+    options = ("--to", form, "--output", str(tmp_path / name), "--push-to-hub", f"someone/{form}")
+    assert push(run, hub[0], "good", *options).returncode == 0
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    for path, content in json.loads(hub[1].read_text())["files"][f"someone/{form}"].items():
+        (repository / path).write_bytes(content.encode("latin-1"))
+    found = datasets.load_dataset(str(repository), cache_dir=str(tmp_path / "cache"))
+    assert {split: len(rows) for split, rows in found.items()} == rows
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,11 @@ class Handler(BaseHTTPRequestHandler):
             ]
             return self._send(200, {"files": files})
         if "/commit/" in self.path:
-            for line in lines:
-                if line["key"] == "file":
-                    STATE["files"][line["value"]["path"]] = base64.b64decode(line["value"]["content"]).decode("latin-1")
+            repository = self.path.removeprefix("/api/datasets/").partition("/commit/")[0]
+            added = [line["value"] for line in lines if line["key"] == "file"]
+            STATE["files"][repository] = {
+                file["path"]: base64.b64decode(file["content"]).decode("latin-1") for file in added
+            }
             (self.beside / "committed.json").write_text(json.dumps(STATE))
             return self._send(200, {"success": True, "commitOid": "0" * 40, "commitUrl": f"{address}/x/y/commit/0"})
         return self._send(404, {"error": f"no such path: {self.path}"})

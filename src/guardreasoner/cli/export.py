@@ -64,8 +64,10 @@ def _publish(reasoning: Path, to: FormName, output: Path, repository: str, priva
 
     beside = reasoning.with_name("README.md")
     page = beside.read_text(encoding="utf-8") if beside.is_file() else ""
-    files = {path.name: path for path in ([output] if output.is_file() else sorted(output.iterdir()))}
+    splits = {split: path.name for split, path in files_of(to, output).items()}
+    every = [output] if output.is_file() else sorted(output.iterdir())
+    # What load_from_disk needs beside the data keeps load_dataset from opening it.
+    files = {path.name: path for path in every if to != "datasets" or path.suffix == ".arrow"}
     pictures = sorted((reasoning.parent / "histograms").glob("*.png")) if page else []
     files |= {f"histograms/{path.name}": path for path in pictures}
-    splits = {split: path.name for split, path in files_of(to, output).items()}
     return f"published: {publish(files, with_files(page, splits), repository, private=private)}"

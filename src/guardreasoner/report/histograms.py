@@ -99,6 +99,7 @@ def _panel(axis: Any, picture: Picture, name: str, counts: Counter[int], end: in
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}
         where = {"transform": axis.transAxes, "ha": "right", "va": "top"}
         axis.text(0.98, 0.96, f"mean {mean:.1f}\nn = {total:,}", fontsize=9, bbox=box, **where)
+    axis.margins(y=0.3)  # room for the two lines of text
     axis.set_title(_short(name), fontsize=10, loc="left", parse_math=False)
     axis.set_xlabel(picture.axis + (f" (orange: {last:,} and more)" if beyond else ""), fontsize=9)
     axis.set_xlim(-picture.step * 0.6, last + picture.step * 1.6)
