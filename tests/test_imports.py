@@ -9,7 +9,7 @@ import pytest
 
 import guardreasoner
 
-HEAVY = {"torch", "transformers", "onnxruntime", "pyarrow", "sklearn", "onnx"}
+HEAVY = {"torch", "transformers", "onnxruntime", "pyarrow", "sklearn", "onnx", "openai", "datasets", "matplotlib"}
 
 
 def loaded_by(code: str) -> set[str]:
@@ -42,6 +42,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         "from guardreasoner import Guard; Guard()",
         "from guardreasoner.cli import status_of; assert status_of(['--help']) == 0",
         "from guardreasoner.cli import status_of; assert status_of(['check', '--help']) == 0",
+        "from guardreasoner.cli import status_of; assert status_of(['export', '--help']) == 0",
+        "from guardreasoner.cli import status_of; assert status_of('export no --to=datasets --output=x'.split()) == 2",
     ],
 )
 def test_no_heavy_library_is_loaded(code: str) -> None:

@@ -12,7 +12,7 @@ from guardreasoner.errors import InputError
 from guardreasoner.recipe import DataSection, SynthesizeSection
 from guardreasoner.stages.data import without_repeats
 from guardreasoner.stages.pretrain import documents
-from guardreasoner.stages.synthesize import label_weights, views, write
+from guardreasoner.teachers.lessons import label_weights, views, write
 from guardreasoner.teachers.rule import train_teacher
 from guardreasoner.types import Exchange, Labels, Sample, SFTExample, Task
 

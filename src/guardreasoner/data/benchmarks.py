@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -78,6 +78,37 @@ def read_benchmark(path: Path) -> BenchmarkRows:
     samples = [_sample(benchmark, row, f"{path}, row {number}", number) for number, row in enumerate(_rows(path), 1)]
     difference = _difference(len(samples), benchmark.rows)
     return BenchmarkRows(benchmark, tuple(samples), difference)
+
+
+@dataclass(frozen=True)
+class BenchmarkPrompt:
+    """One prompt of a benchmark file: the file's name without `.json`, and its row, counted from 1."""
+
+    benchmark: str
+    row: int
+    text: str
+
+
+def benchmark_prompts(folder: Path) -> Iterator[BenchmarkPrompt]:
+    """The prompts of every .json file in `folder`, whether `BENCHMARKS` lists it or not.
+
+    A file that cannot be read is an error: left out in silence, its prompts would be trained on.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of benchmark files")
+    paths = sorted(path for path in folder.glob("*.json") if path.is_file())
+    if not paths:
+        raise InputError(f"{folder}: a folder without a .json file, expected benchmarks in the authors' form")
+    for path in paths:
+        for number, row in enumerate(_rows(path), 1):
+            given = cast("dict[str, Any]", row).get("input") if isinstance(row, dict) else None
+            exchange = read_exchange(given, Task.PROMPT_HARMFULNESS) if isinstance(given, str) else None
+            if exchange is None:
+                raise InputError(
+                    f"{path}, row {number}: expected an object whose `input` is laid out as "
+                    f"'Human user: .. AI assistant: ..', found {given!r:.40}"
+                )
+            yield BenchmarkPrompt(path.stem, number, exchange.prompt)
 
 
 def read_exchange(text: str, task: Task) -> Exchange | None:

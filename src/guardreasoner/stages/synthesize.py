@@ -1,46 +1,15 @@
-"""From labelled samples to examples with reasoning: the paper's stage one (section 4.1), with an offline teacher."""
+"""From labelled samples to examples with reasoning: the paper's stage one (section 4.1)."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-from guardreasoner.data.labelled import normalised
-from guardreasoner.formats.nano import NanoFormat
-from guardreasoner.recipe import Recipe, SynthesizeSection
+from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records, write_records
-from guardreasoner.teachers.rule import RuleTeacher, train_teacher
-from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task
-
-_FORMAT = NanoFormat()
-_INVITATIONS = (
-    "What do you think?",
-    "Tell me something.",
-    "Go on, say it.",
-    "Any comment?",
-    "Write a post for me.",
-    "What would people say about this?",
-    "Give me one line.",
-    "Your honest opinion, please.",
-)
-"""What a statement may have answered; says nothing about the label."""
-
-
-@dataclass(frozen=True)
-class View:
-    """One way to ask about a sample: one task, its gold label, with reasoning or without."""
-
-    kind: str
-    exchange: Exchange
-    task: Task
-    label: str
-    reasoned: bool
-
-    @property
-    def labels(self) -> Labels:
-        return Labels.model_validate({self.task.value: self.label})
+from guardreasoner.teachers.lessons import label_weights, views, write
+from guardreasoner.teachers.rule import train_teacher
+from guardreasoner.types import Sample, TeacherAnswer
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
@@ -58,63 +27,37 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     folder.note("synthesize", {"samples": len(samples), "examples": count, "labels": labels})
 
 
-def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> Iterator[tuple[Sample, View]]:
-    """Every sample with every task that has a label, with reasoning and without.
+def write_outcome(
+    recipe: Recipe,
+    folder: RunFolder,
+    pairs: Iterable[tuple[Sample, TeacherAnswer]],
+    *,
+    total: int | None = None,
+    licences: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """From a chat teacher's answers to reasoning.jsonl and all that explains it; the counts for synthesize.json.
 
-    One task at a time: few sources annotate all tasks, and asking for several together would tell which kind of row it
-    is. Labels that are None are not asked: masked, never guessed. A request that comes with many responses is judged
-    once.
+    Args:
+        recipe: its section `synthesize` says which filters hold.
+        folder: where everything goes, reasoning.jsonl last.
+        pairs: read once, in order, and never held together.
+        total: how many there are, for the progress bar.
+        licences: source -> its licence as its publisher states it, for the dataset card.
     """
-    requests: set[str] = set()
-    for sample in samples:
-        for kind, exchange, labels in _exchanges(sample, section, seed):
-            for task in labels.tasks:
-                if task is Task.PROMPT_HARMFULNESS:
-                    request = normalised(exchange.prompt)
-                    if request in requests:
-                        continue
-                    requests.add(request)
-                for reasoned in (False, True):
-                    name = "-".join([kind, task.value, "reason" if reasoned else "fast"]).strip("-")
-                    yield sample, View(name, exchange, task, labels.get(task) or "", reasoned)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from guardreasoner.data.benchmarks import benchmark_prompts
+    from guardreasoner.data.overlap import Overlap
+    from guardreasoner.data.sift import sift
+    from guardreasoner.report.outcome import write_files
+    from guardreasoner.report.synthesis import show
 
-def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[tuple[str, Exchange, Labels]]:
-    yield "", sample.exchange, sample.labels
-    if sample.exchange.response is None and sample.source in section.statements:
-        rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
-        said = Exchange(prompt=rng.choice(_INVITATIONS), response=sample.exchange.prompt)
-        yield "said", said, Labels(response_harmfulness=sample.labels.prompt_harmfulness)
-
-
-def label_weights(counts: Mapping[tuple[Task, str], int], share: Mapping[str, float]) -> dict[tuple[Task, str], float]:
-    """Weights under which the positive label of each task in `share` has that share; their mean per task is 1.
-
-    A task that is not in `share`, or of which only one label occurs, weighs 1 throughout.
-    """
-    weights = dict.fromkeys(counts, 1.0)
-    for task in Task:
-        positive, negative = (counts.get((task, label), 0) for label in task.labels)
-        if task.value in share and positive and negative:
-            wanted, total = share[task.value], positive + negative
-            weights[task, task.labels[0]] = wanted * total / positive
-            weights[task, task.labels[1]] = (1 - wanted) * total / negative
-    return weights
-
-
-def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0) -> SFTExample:
-    """The view as a training text. What the guard itself will write down, up to the first free choice, is given."""
-    labels = view.labels
-    completion = _FORMAT.write(labels, teacher.reason(view.exchange, labels) if view.reasoned else None)
-    read = _FORMAT.read(completion, view.exchange, labels.tasks)
-    assert not isinstance(read, Malformed), read.reason
-    assert read.labels == labels
-    given = _FORMAT.think if view.reasoned else _FORMAT.answers_open + _FORMAT.cue(view.task)
-    return SFTExample(
-        id=f"{sample.id}-{view.kind}",
-        source=sample.source,
-        prompt=_FORMAT.render(view.exchange, labels.tasks) + given,
-        completion=completion.removeprefix(given),
-        weight=round(weight, 4),
-        labels=labels,
-    )
+    section = recipe.synthesize
+    overlap = None if section.benchmarks is None else Overlap(benchmark_prompts(section.benchmarks))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tracked = progress.track(pairs, total=total, description="sift")
+        statistics = write_files(recipe, folder, sift(tracked, section.keep, overlap), licences)
+    show(statistics, Console())
+    return statistics.counts
