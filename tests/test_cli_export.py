@@ -108,7 +108,7 @@ def test_run_without_an_example_exports_an_empty_list(tmp_path: Path) -> None:
 
 def test_released_form_refuses_prompts_of_another_format(tmp_path: Path) -> None:
     write_records(tmp_path / "reasoning.jsonl", [SFTExample(id="1", source="mild", prompt="<|user|>x", completion="y")])
-    with pytest.raises(InputError, match="mild 1: the prompt does not begin with the paper's instruction"):
+    with pytest.raises(InputError, match="mild 1: found a prompt without the line 'Human user:'"):
         export(tmp_path / "reasoning.jsonl", "released", tmp_path / "released")
     assert [path.name for path in tmp_path.iterdir()] == ["reasoning.jsonl"]
 

@@ -11,6 +11,7 @@ from importlib import import_module  # datasets loads only where its form is ask
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
+from guardreasoner.data.released import released_row
 from guardreasoner.data.tables import write_rows
 from guardreasoner.errors import InputError, MissingExtra
 from guardreasoner.formats.paper import INSTRUCTION
@@ -35,17 +36,6 @@ class Form(NamedTuple):
     write: Callable[[Path, Iterator[SFTExample]], None]
     suffix: str | None
     entries: str = JSON_FILES
-
-
-def released_row(example: SFTExample) -> Json:
-    """{instruction, input, output}, as GuardReasonerTrain's rows are."""
-    instruction, given = _split(example)
-    if given is None:
-        raise InputError(
-            f"{example.source} {example.id}: the prompt does not begin with the paper's instruction; the form released "
-            "takes examples of a chat teacher alone"
-        )
-    return {"instruction": instruction, "input": given, "output": example.completion}
 
 
 def _split(example: SFTExample) -> tuple[str, str | None]:
