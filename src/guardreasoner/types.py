@@ -148,6 +148,9 @@ class TeacherAnswer(Record):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float | None = None
+    batched: bool = False
+    """It came by a batch file, at half the price. Tokens are those of all calls for this sample, as the server counted
+    them or, where it does not, by a rule of four characters each."""
 
 
 Rejection = Literal[

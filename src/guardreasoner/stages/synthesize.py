@@ -1,4 +1,4 @@
-"""From labelled samples to examples with reasoning: the paper's stage one (section 4.1), with an offline teacher."""
+"""From labelled samples to examples with reasoning: stage one of the paper (section 4.1), by rule or by chat."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from guardreasoner.formats.nano import NanoFormat
+from guardreasoner.formats.paper import PaperFormat
+from guardreasoner.formats.teacher import read
 from guardreasoner.recipe import Recipe, SynthesizeSection
 from guardreasoner.run import RunFolder, read_records, write_records
+from guardreasoner.teachers.answers import Answers, count_lines
 from guardreasoner.teachers.rule import RuleTeacher, train_teacher
-from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task
+from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task, TeacherAnswer
+
+if TYPE_CHECKING:
+    from guardreasoner.teachers.asking import Tally
+    from guardreasoner.teachers.synthesis import Options
 
 _FORMAT = NanoFormat()
 _INVITATIONS = (
@@ -38,8 +46,11 @@ class View:
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads samples.jsonl, writes reasoning.jsonl and synthesize.json."""
+    """Reads samples.jsonl, writes reasoning.jsonl and synthesize.json; a chat teacher's answers in answers.jsonl."""
     if folder.reasoning.is_file():
+        return
+    if recipe.synthesize.teacher == "chat":
+        teach(recipe, folder)
         return
     samples = list(read_records(folder.train, Sample))
     section, seed = recipe.synthesize, recipe.data.seed
@@ -50,6 +61,31 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     count = write_records(folder.reasoning, examples)
     kinds = dict(Counter(view.kind for _, view in asked))
     folder.note("synthesize", {"samples": len(samples), "examples": count, "kinds": kinds})
+
+
+def teach(recipe: Recipe, folder: RunFolder, options: Options | None = None) -> Tally:
+    """By the chat teacher: ask what is not answered yet, then make of the answers what is taught."""
+    from guardreasoner.teachers.synthesis import Options, ask_all
+
+    tally = ask_all(recipe, folder, options or Options())
+    finish(recipe, folder)
+    return tally
+
+
+def finish(recipe: Recipe, folder: RunFolder) -> None:
+    """From answers.jsonl to reasoning.jsonl, when every sample has a line there."""
+    pairs = Answers(folder.answers).pairs(folder.train, recipe.teacher)
+    count = write_records(folder.reasoning, (taught for pair in pairs if (taught := _taught(*pair))))
+    folder.note("synthesize", {"samples": count_lines(folder.train), "examples": count})
+
+
+def _taught(sample: Sample, answer: TeacherAnswer) -> SFTExample | None:
+    """What can be read, in the released weights' format."""
+    text = answer.text.strip()
+    if answer.outcome != "answered" or isinstance(read(text, sample.exchange), Malformed):
+        return None
+    prompt = PaperFormat().render(sample.exchange)
+    return SFTExample(id=sample.id, source=sample.source, prompt=prompt, completion=text, labels=sample.labels)
 
 
 def views(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[View]:
