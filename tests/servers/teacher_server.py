@@ -95,6 +95,7 @@ class Teacher:
             return 404, {"error": {"message": f"The model `{body['model']}` does not exist"}}, {}
         if plan["refuses"] in body:
             message = f"Unsupported parameter: '{plan['refuses']}' is not supported with this model."
+            message += " Use 'max_completion_tokens' instead." if plan["refuses"] == "max_tokens" else ""
             return 400, {"error": {"message": message, "code": "unsupported_parameter"}}, {}
         if plan["allowed"] is not None and self.active >= plan["allowed"]:
             self._note({"event": "refused", "question": name, "at": came})

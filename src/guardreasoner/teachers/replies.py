@@ -83,7 +83,9 @@ class _Chat(BaseModel):
 
 def read_completion(value: object) -> Heard:
     """What the body of a successful response says; some gateways put an error there."""
-    if isinstance(value, dict) and "choices" not in value and "error" in value:
+    if not isinstance(value, dict):
+        return Setback("the answer is no JSON object")
+    if "choices" not in value and "error" in value:
         body = cast(dict[str, Any], value)
         code = cast(dict[str, object], body["error"]).get("code") if isinstance(body["error"], dict) else None
         return read_error(code if isinstance(code, int) else 500, body, {})
@@ -92,7 +94,7 @@ def read_completion(value: object) -> Heard:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return Setback(f"the answer is no chat completion{f': `{place}`' if place else ''}: {first['msg']}")
+        return Setback(f"the answer is no chat completion: `{place}`: {first['msg']}")
     usage = chat.usage or _Usage()
     if not chat.choices:
         return Setback("the answer holds no choice", prompt_tokens=usage.prompt_tokens or 0)

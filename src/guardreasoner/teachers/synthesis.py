@@ -55,7 +55,8 @@ def preview(recipe: Recipe, folder: RunFolder, options: Options) -> Preview:
             characters += question.characters()
             first = first or question.messages
     prompt = estimated_tokens(characters)
-    completion = round(left * min(known.cost.mean_completion, teacher.max_tokens))
+    expected = min(known.cost.mean_completion, teacher.max_tokens)
+    completion = round(left * expected)
     cost = price(teacher, prompt, completion)
     return Preview(
         messages=first,
@@ -64,7 +65,7 @@ def preview(recipe: Recipe, folder: RunFolder, options: Options) -> Preview:
         failed=failed,
         prompt_tokens=prompt,
         completion_tokens=completion,
-        expected_completion=known.cost.mean_completion,
+        expected_completion=expected,
         spent=known.cost.dollars(teacher),
         cost=None if cost is None else cost * (BATCH_SHARE if options.batch else 1.0),
     )
