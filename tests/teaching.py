@@ -28,7 +28,7 @@ class Job:
 
     def __init__(self, folder: Path, address: str, rows: int = 3, teacher: str = "", concurrency: int = 8) -> None:
         self.folder, self.address = folder / "run", address
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         self.recipe = folder / "recipe.toml"
         text = RECIPE.format(
             output=str(self.folder), address=address, teacher=f"concurrency = {concurrency}\n{teacher}"
@@ -100,3 +100,8 @@ class Teacher:
     @property
     def most_active(self) -> int:
         return self._seen()["most_active"]
+
+    @property
+    def files(self) -> int:
+        """Files that the server keeps, of both directions."""
+        return self._seen()["files"]

@@ -233,4 +233,5 @@ class _Batches:
     def _show(self, through: int = 0) -> None:
         jobs = self._open()
         self._tally.under_way = sum(job.requests for job in jobs)
-        self._tally.note = f"{through:,} of them through, in {len(jobs)} batch{'es' if len(jobs) != 1 else ''}"
+        batches = f"{len(jobs)} batch{'es' if len(jobs) != 1 else ''}"
+        self._tally.note = f"{through:,} of them through, in {batches}" if jobs else ""
