@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from guardreasoner.errors import EngineError, GuardReasonerError, Stopped
-from guardreasoner.jsonl import Journal
+from guardreasoner.jsonl import Journal, Json
 from guardreasoner.recipe import TeacherSection
 from guardreasoner.teachers.answers import Answers, Question
 from guardreasoner.teachers.chat import ChatServer
@@ -47,7 +47,6 @@ class _Try:
     question: Question
     calls: int = 0
     waits: int = 0
-    paid: Cost = field(default_factory=Cost)
 
 
 class Asking:
@@ -131,8 +130,6 @@ class Asking:
             if pause is None:
                 return await self._disk.room()
             await self._gate.sleep(pause)
-        if row.paid != Cost():  # paid for, and to be asked again: it must not be forgotten
-            self._keep(row, "failed", detail="stopped before an answer came")
 
     async def _call(self, worker: int, row: _Try) -> float | None:
         """One call; None if there is nothing left to do, or the seconds to the next one."""
@@ -145,7 +142,6 @@ class Asking:
         heard = await self._server.ask(worker, row.question.messages)
         seconds = time.monotonic() - started
         paid = _paid(heard, row.question)
-        row.paid += paid
         self._budget.settle(worst, paid)
         if isinstance(heard, Setback) and heard.paid:
             self._budget.lose(worst)
@@ -154,18 +150,19 @@ class Asking:
             case Reply():
                 self._pace.succeeded()
                 self._proven, self._failures = True, 0
-                self._keep(row, heard.outcome, heard.text, heard.detail, round(seconds, 3))
+                answer = _answer(row.question, paid, heard.outcome, heard.text, heard.detail, round(seconds, 3))
+                self._disk.keep(answer, lambda: self._count(heard.outcome))
                 return None
             case Setback():
                 self._pace.failed(heard.load, started, time.monotonic(), heard.wait)
-                return self._again(row, heard)
+                return self._again(row, heard, paid)
             case Refusal():
                 if not (heard.row and self._proven):
                     self.end(EngineError(f"{self._server.advise(heard)}; nothing that was answered is lost"))
                     return None
-                return self._again(row, Setback(heard.reason, again=False))
+                return self._again(row, Setback(heard.reason, again=False), paid)
 
-    def _again(self, row: _Try, setback: Setback) -> float | None:
+    def _again(self, row: _Try, setback: Setback, paid: Cost) -> float | None:
         row.waits += setback.waits
         tries = row.calls - row.waits
         if (setback.wait or 0) > PATIENCE:
@@ -174,10 +171,13 @@ class Asking:
             )
             return None
         if setback.again and tries < self._teacher.attempts and row.waits < WAITS * self._teacher.attempts:
-            return backoff(max(1, row.calls), self._chance, setback.wait)
+            if paid != Cost():  # an answer of no use, but not for nothing: the sum must outlive a kill
+                self._disk.keep(_answer(row.question, paid, "failed", "", setback.reason), lambda: None)
+            return backoff(row.calls, self._chance, setback.wait)
         self._failures += 1
         times = f"{row.calls} call{'s' if row.calls > 1 else ''}, the last: "
-        self._keep(row, "failed", detail=times + setback.reason)
+        answer = _answer(row.question, paid, "failed", "", times + setback.reason)
+        self._disk.keep(answer, lambda: self._count("failed"))
         if self._failures >= FAILURES:
             self.end(
                 EngineError(
@@ -187,27 +187,8 @@ class Asking:
             )
         return None
 
-    def _keep(
-        self, row: _Try, outcome: str, text: str = "", detail: str | None = None, seconds: float | None = None
-    ) -> None:
-        """Counted once it is on disk."""
-        question = row.question
-        answer = TeacherAnswer.model_validate(
-            {
-                "id": question.id,
-                "source": question.source,
-                "digest": question.digest,
-                "outcome": outcome,
-                "text": text,
-                "detail": detail,
-                "prompt_tokens": row.paid.prompt or None,
-                "completion_tokens": row.paid.completion or None,
-                "seconds": seconds,
-            }
-        )
-        self._disk.keep(answer.model_dump(exclude_none=True, exclude_defaults=True), lambda: self._count(outcome))
-
     def _count(self, outcome: str) -> None:
+        """A sample counts once its outcome is on disk."""
         self._tally.done += 1
         self._tally.outcomes[outcome] += 1
 
@@ -237,3 +218,27 @@ def _paid(heard: Heard, question: Question) -> Cost:
         estimated_tokens(question.characters()) if prompt is None else prompt,
         estimated_tokens(len(heard.text)) if completion is None else completion,
     )
+
+
+def _answer(
+    question: Question,
+    paid: Cost,
+    outcome: str,
+    text: str = "",
+    detail: str | None = None,
+    seconds: float | None = None,
+) -> Json:
+    answer = TeacherAnswer.model_validate(
+        {
+            "id": question.id,
+            "source": question.source,
+            "digest": question.digest,
+            "outcome": outcome,
+            "text": text,
+            "detail": detail,
+            "prompt_tokens": paid.prompt or None,
+            "completion_tokens": paid.completion or None,
+            "seconds": seconds,
+        }
+    )
+    return answer.model_dump(exclude_none=True, exclude_defaults=True)
