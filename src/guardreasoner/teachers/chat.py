@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import httpx
+
 from guardreasoner.errors import InputError, MissingExtra
 from guardreasoner.recipe import TeacherSection
 from guardreasoner.teachers.pacing import Load
@@ -19,7 +21,7 @@ try:
 except ImportError:
     raise MissingExtra("the chat teacher", "synthesis") from None
 
-CONNECTIONS = 25  # per client: its pool looks through all of them at each request
+CONNECTIONS = 8  # per client: its pool looks through all of them at each request
 NO_KEY = "none"  # a server that asks for no key gets this one; the client sends no request without
 
 
@@ -41,8 +43,15 @@ class ChatServer:
         # OpenAI's newer models take only the second name, most other servers only the first
         self._limit_name = "max_completion_tokens" if base_url is None else "max_tokens"
         count = -(-section.concurrency // CONNECTIONS)
+        context = httpx.create_ssl_context()  # one for all: reading the certificates takes 40 ms
         self._clients = [
-            openai.AsyncOpenAI(api_key=self._key or NO_KEY, base_url=base_url, timeout=section.timeout, max_retries=0)
+            openai.AsyncOpenAI(
+                api_key=self._key or NO_KEY,
+                base_url=base_url,
+                max_retries=0,
+                timeout=None,  # `ask` has one for the whole call
+                http_client=openai.DefaultAsyncHttpxClient(verify=context),
+            )
             for _ in range(count)
         ]
 
@@ -98,7 +107,7 @@ class ChatServer:
     @property
     def client(self) -> openai.AsyncOpenAI:
         """For files and batches."""
-        return self._clients[0]
+        return self._clients[0].with_options(timeout=self._section.timeout)
 
     async def close(self) -> None:
         for client in self._clients:
