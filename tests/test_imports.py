@@ -9,7 +9,7 @@ import pytest
 
 import guardreasoner
 
-HEAVY = {"torch", "transformers", "onnxruntime", "pyarrow", "sklearn", "onnx"}
+HEAVY = {"torch", "transformers", "onnxruntime", "pyarrow", "sklearn", "onnx", "openai", "datasets", "matplotlib"}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from guardreasoner.errors import InputError
 from guardreasoner.types import Record
@@ -103,8 +103,10 @@ class TeacherSection(Record):
     """None = OpenAI's, or what OPENAI_BASE_URL says."""
     api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key; the key itself never stands in a recipe."""
-    temperature: Annotated[float, Field(ge=0)] | Literal["default"] = 0.0
-    """`default` = not sent: some models refuse any."""
+    temperature: Annotated[float | None, BeforeValidator(lambda value: None if value == "default" else value)] = Field(
+        default=0.0, ge=0
+    )
+    """None, in a recipe the word `default`, = not sent: some models refuse any."""
     max_tokens: int = Field(default=2048, ge=1)
     concurrency: int = Field(default=64, ge=1)
     """Requests under way at most; fewer while the server asks for patience."""

@@ -91,7 +91,7 @@ class Asking:
         """Start nothing more; the first reason counts."""
         if self._why is None:
             self._why = why
-            self._tally.note = "stopping, waiting for what is under way (again to stop now)"
+            self._tally.note = "stopping (Ctrl-C again: at once)"
             self._gate.shut()
             self._freed.set()
 

@@ -58,7 +58,7 @@ class ChatServer:
     def body(self, messages: tuple[dict[str, str], ...]) -> dict[str, Any]:
         """The request as the server gets it."""
         section = self._section
-        sampling = {} if section.temperature == "default" else {"temperature": section.temperature}
+        sampling = {} if section.temperature is None else {"temperature": section.temperature}
         limit = {self._limit_name: section.max_tokens}
         return {"model": section.model, "messages": list(messages), **sampling, **limit}
 
