@@ -3,6 +3,7 @@
 GuardReasonerError
 ├── InputError (ValueError)          what was handed in cannot be used: text, file, column, recipe, option
 ├── MissingExtra (ImportError)       an optional dependency is not installed; the sentence says the cure
+├── Stopped (RuntimeError)           the user or a limit ended the work early; what is done is kept
 ├── EngineError (RuntimeError)       the model or its server failed; nothing was judged
 │   └── NoProbabilities              this model or server gives no log-probabilities, so `choose` cannot work with it
 └── MalformedAnswer (RuntimeError)   the model answered, but no verdict can be read; `.malformed` holds the text
@@ -31,6 +32,10 @@ class MissingExtra(GuardReasonerError, ImportError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs `pip install 'guardreasoner[{extra}]'`")
+
+
+class Stopped(GuardReasonerError, RuntimeError):
+    """The user, or a limit that the user set, ended the work early; it goes on when it is run again."""
 
 
 class EngineError(GuardReasonerError, RuntimeError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from guardreasoner.errors import InputError
 from guardreasoner.types import Record
@@ -109,18 +109,23 @@ class TeacherSection(Record):
     """None = OpenAI's, or what OPENAI_BASE_URL says."""
     api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key; the key itself never stands in a recipe."""
-    temperature: float | None = Field(default=0.0, ge=0)
-    """None = not sent: some models refuse it."""
+    temperature: Annotated[float | None, BeforeValidator(lambda value: None if value == "default" else value)] = Field(
+        default=0.0, ge=0
+    )
+    """None, in a recipe the word `default`, = not sent: some models refuse any."""
     max_tokens: int = Field(default=2048, ge=1)
     concurrency: int = Field(default=64, ge=1)
     """Requests under way at most; fewer while the server asks for patience."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds until an answer that does not come is asked for again."""
     attempts: int = Field(default=6, ge=1)
-    """Calls per sample at most, before it counts as failed."""
+    """Calls per sample at most, before it counts as failed. Being told to wait counts a tenth."""
     price_prompt: float | None = Field(default=None, ge=0)
     price_completion: float | None = Field(default=None, ge=0)
     """US dollars per million tokens; needed for a cost estimate and for --max-cost."""
+    batch_requests: int = Field(default=50_000, ge=1)
+    batch_bytes: int = Field(default=200_000_000, ge=1)
+    """What one batch file may hold; the defaults are OpenAI's."""
 
 
 class SynthesizeSection(Record):

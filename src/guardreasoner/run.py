@@ -16,6 +16,13 @@ from guardreasoner.errors import InputError
 from guardreasoner.recipe import Recipe
 
 _PACKAGES = ("guardreasoner", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
+_FREE = {"evaluate"} | {
+    f"teacher.{key}"  # how the teacher is reached and paid, not what it is asked
+    for key in (
+        *("base_url", "api_key_env", "concurrency", "timeout", "attempts"),
+        *("price_prompt", "price_completion", "batch_requests", "batch_bytes"),
+    )
+}
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -36,6 +43,11 @@ class RunFolder:
     @property
     def answers(self) -> Path:
         return self.root / "answers.jsonl"
+
+    @property
+    def batches(self) -> Path:
+        """Request files, and what came back for them."""
+        return self.root / "batches"
 
     @property
     def rejected(self) -> Path:
@@ -129,11 +141,12 @@ def _version(name: str) -> str | None:
 
 
 def _difference(old: object, new: object, place: str = "") -> str | None:
-    """The first key at which two recipes differ. Evaluation may change: it spoils no file."""
+    """The first key at which two recipes differ. What is in `_FREE` may change: it spoils no file."""
     if isinstance(old, dict) and isinstance(new, dict):
         before, after = cast(dict[str, object], old), cast(dict[str, object], new)
-        for key in sorted({*before, *after} - {"evaluate"}):
-            if found := _difference(before.get(key), after.get(key), f"{place}.{key}".strip(".")):
+        for key in sorted({*before, *after}):
+            name = f"{place}.{key}".strip(".")
+            if name not in _FREE and (found := _difference(before.get(key), after.get(key), name)):
                 return found
         return None
     return None if old == new else place

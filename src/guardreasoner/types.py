@@ -136,7 +136,10 @@ filter withheld it; or no answer after all attempts."""
 
 
 class TeacherAnswer(Record):
-    """What a teacher said to one sample. On disk before it counts as done; only `failed` is asked again."""
+    """What a teacher said to one sample. On disk before it counts as done; only `failed` is asked again.
+
+    A call that was paid for and brought nothing leaves a `failed` line too, before the one that says how it ended.
+    """
 
     id: str
     source: str
@@ -148,6 +151,9 @@ class TeacherAnswer(Record):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float | None = None
+    batched: bool = False
+    """It came by a batch file, at half the price. Tokens are as the server counted them; where it does not, four
+    characters are taken for one."""
 
 
 Rejection = Literal[

@@ -1,4 +1,4 @@
-"""A llama.cpp server process: `python llama_server.py MODEL.gguf ADDRESS_FILE`; it ends when its input is closed."""
+"""A llama.cpp server process: `python llama_server.py MODEL.gguf [CONTEXT] ADDRESS_FILE`; it ends with its input."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 import xllamacpp
 
 
-def main(model: str, address_file: str) -> None:
+def main(model: str, *rest: str) -> None:
     """Serve `model` on a free port of the loopback interface and write the address once it answers."""
+    *context, address_file = rest
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.n_ctx = 2048  # shared by the slots, so 512 each
     params.n_parallel = 4
+    params.n_ctx = params.n_parallel * int(context[0] if context else 512)  # the slots share it
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_threads_http = 4
     params.warmup = False

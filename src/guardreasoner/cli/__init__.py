@@ -13,9 +13,10 @@ from typer.exceptions import TyperException
 
 from guardreasoner import __version__
 from guardreasoner.cli import check, evaluate, export, run, score
-from guardreasoner.errors import GuardReasonerError
+from guardreasoner.errors import GuardReasonerError, Stopped
 
 COULD_NOT_JUDGE = 2
+STOPPED = 3
 
 app = typer.Typer(name="guardreasoner", add_completion=False, pretty_exceptions_enable=False)
 
@@ -52,6 +53,9 @@ def status_of(arguments: Sequence[str]) -> int:
         status = app(args=list(arguments), prog_name="guardreasoner", standalone_mode=False)
     except TyperException as error:
         return _fail(error.format_message())
+    except Stopped as why:
+        typer.echo(f"stopped: {why}", err=True)
+        return STOPPED
     except GuardReasonerError as error:
         return _fail(str(error))
     except Exception:  # noqa: BLE001 - a defect of ours must not exit with 1, which says `flagged`

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from guardreasoner.cli.synthesize import Overrides, RecipeFile, synthesize
 from guardreasoner.stages import STAGES
-
-RecipeFile = Annotated[Path, typer.Argument(help="The run as TOML, recipes/nano.toml for example.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one value of the recipe.")
-]
 
 
 def register(app: typer.Typer) -> None:
-    """Add `run` and one command per stage. `evaluate` is a command of its own: it judges with any model."""
+    """Add `run` and one command per stage, but for those that have more options and a file of their own."""
     app.command("run", help="Run a recipe, all stages in order. Stop it at any moment; run it again to go on.")(_run)
     for stage in STAGES:
-        if stage.name != "evaluate":
+        if stage.name == "synthesize":
+            app.command("synthesize")(synthesize)
+        elif stage.name != "evaluate":
             _add(app, stage.name)
 
 

@@ -1,9 +1,10 @@
-"""From labelled samples to examples with reasoning: the paper's stage one (section 4.1)."""
+"""From labelled samples to examples with reasoning: the paper's stage one (section 4.1), by rule or by chat."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records, write_records
@@ -11,10 +12,17 @@ from guardreasoner.teachers.lessons import label_weights, views, write
 from guardreasoner.teachers.rule import train_teacher
 from guardreasoner.types import Sample, TeacherAnswer
 
+if TYPE_CHECKING:
+    from guardreasoner.teachers.asking import Tally
+    from guardreasoner.teachers.synthesis import Options
+
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads samples.jsonl, writes reasoning.jsonl and synthesize.json."""
+    """Reads samples.jsonl, writes reasoning.jsonl and synthesize.json; a chat teacher's answers in answers.jsonl."""
     if folder.reasoning.is_file():
+        return
+    if recipe.synthesize.teacher == "chat":
+        teach(recipe, folder)
         return
     samples = list(read_records(folder.train, Sample))
     teacher = train_teacher(samples)
@@ -25,6 +33,26 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     count = write_records(folder.reasoning, examples)
     labels = {f"{task.value}: {label}": number for (task, label), number in sorted(counts.items(), key=str)}
     folder.note("synthesize", {"samples": len(samples), "examples": count, "labels": labels})
+
+
+def teach(recipe: Recipe, folder: RunFolder, options: Options | None = None) -> Tally:
+    """By the chat teacher: ask what is not answered yet, then make of the answers what is taught."""
+    from guardreasoner.teachers.synthesis import Options, ask_all
+
+    tally = ask_all(recipe, folder, options or Options())
+    finish(recipe, folder)
+    return tally
+
+
+def finish(recipe: Recipe, folder: RunFolder) -> None:
+    """From answers.jsonl to reasoning.jsonl and all that explains it, when every sample has a line there."""
+    from guardreasoner.data.seeds import SEEDS
+    from guardreasoner.teachers.answers import Answers, count_lines
+
+    licences = {seed.name: seed.licence for seed in SEEDS}
+    pairs = Answers(folder.answers).pairs(folder.train, recipe.teacher)
+    counts = write_outcome(recipe, folder, pairs, total=count_lines(folder.train), licences=licences)
+    folder.note("synthesize", counts)
 
 
 def write_outcome(
