@@ -1,6 +1,8 @@
 """`guardreasoner synthesize` with a chat teacher: a real server that answers well, wrongly, late, or not at all."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -257,6 +259,19 @@ def test_a_server_that_names_the_token_limit_otherwise_is_asked_so(teacher: Teac
     teacher.plan(refuses="max_tokens")
     assert Job(tmp_path, teacher.address, rows=3).run() == 0
     assert "max_completion_tokens" in teacher.requests[-1]["body"]
+
+
+@pytest.mark.parametrize("options", ["", "'--batch'"])
+def test_without_the_client_the_cure_is_named(options: str, teacher: Teacher, tmp_path: Path) -> None:
+    job = Job(tmp_path, teacher.address)
+    code = (
+        "import sys; sys.modules['openai'] = None\n"
+        "from guardreasoner.cli import status_of\n"
+        f"sys.exit(status_of(['synthesize', {str(job.recipe)!r}, {options}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: the chat teacher needs `pip install 'guardreasoner[synthesis]'`"
 
 
 # Going on

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -45,22 +46,16 @@ teacher = "chat"
 """
 
 
-def samples(count: int) -> list[dict[str, Any]]:
-    """Exchanges of the paper's length: about 1,000 characters."""
+def samples(count: int) -> Iterator[dict[str, Any]]:
+    """Exchanges of about 1,000 characters. One by one: a child's peak memory starts at what its parent holds."""
     chance = random.Random(0)
     labels = {"prompt_harmfulness": "unharmful", "response_refusal": "compliance", "response_harmfulness": "unharmful"}
-    return [
-        {
-            "id": f"row-{number}",
-            "source": "perf",
-            "exchange": {
-                "prompt": f"Question {number}: {' '.join(chance.choices(WORDS, k=60))}",
-                "response": " ".join(chance.choices(WORDS, k=100)),
-            },
-            "labels": labels,
+    for number in range(count):
+        exchange = {
+            "prompt": f"Question {number}: {' '.join(chance.choices(WORDS, k=60))}",
+            "response": " ".join(chance.choices(WORDS, k=100)),
         }
-        for number in range(count)
-    ]
+        yield {"id": f"row-{number}", "source": "perf", "exchange": exchange, "labels": labels}
 
 
 def ours(folder: Path, address: str, rows: int, concurrency: int = ALLOWED) -> dict[str, float]:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain, islice
-from typing import TypeVar
-
-from openai import APIError
-from openai.types import Batch
+from typing import TYPE_CHECKING, TypeVar
 
 from guardreasoner.errors import EngineError, Stopped
 from guardreasoner.jsonl import Journal
@@ -20,13 +16,16 @@ from guardreasoner.teachers.answers import Answers, Question, count_lines, quest
 from guardreasoner.teachers.asking import Tally
 from guardreasoner.teachers.batch_jobs import ENDPOINT, Job, JobBook, Row, request
 from guardreasoner.teachers.batch_results import read_results
-from guardreasoner.teachers.chat import ChatServer
+from guardreasoner.teachers.chat import FAULTS, ChatServer
 from guardreasoner.teachers.cost import BATCH_SHARE, Budget, Cost
 from guardreasoner.teachers.interrupts import interrupts
 from guardreasoner.teachers.pacing import backoff
 from guardreasoner.teachers.progress import show
 from guardreasoner.teachers.replies import Refusal, Setback
 from guardreasoner.types import TeacherAnswer
+
+if TYPE_CHECKING:
+    from openai.types import Batch
 
 T = TypeVar("T")
 METADATA = "guardreasoner"
@@ -221,7 +220,7 @@ class _Batches:
             attempt += 1
             try:
                 return await act(attempt > 1)
-            except (APIError, json.JSONDecodeError, TimeoutError) as error:
+            except FAULTS as error:
                 heard = self._server.explain(error)
                 if isinstance(heard, Refusal):
                     raise EngineError(self._server.advise(heard, NO_BATCHES)) from error

@@ -22,6 +22,8 @@ except ImportError:
     raise MissingExtra("the chat teacher", "synthesis") from None
 
 CONNECTIONS = 8  # per client: its pool looks through all of them at each request
+FAULTS = (openai.APIError, json.JSONDecodeError, UnicodeDecodeError, TimeoutError)
+"""What `ChatServer.explain` understands."""
 NO_KEY = "none"  # a server that asks for no key gets this one; the client sends no request without
 
 
@@ -76,7 +78,7 @@ class ChatServer:
             async with asyncio.timeout(self._section.timeout):
                 # `post` gives the body as it came: half the work of `chat.completions.create`, and no field is lost
                 return read_completion(await client.post("/chat/completions", cast_to=object, body=self.body(messages)))
-        except (openai.APIError, json.JSONDecodeError, UnicodeDecodeError, TimeoutError) as error:
+        except FAULTS as error:
             return self.explain(error)
 
     def explain(self, error: Exception) -> Heard:
