@@ -81,9 +81,13 @@ def result(job: Job) -> tuple[dict[str, dict[str, Any]], bytes]:
 
 
 def _look(job: Job, log: Path, names: dict[str, str], moment: float) -> Kill:
-    lines = [line for line in calls(log) if line["at"] <= moment]
+    size = -1
+    while size != log.stat().st_size:  # requests that were sent and not yet read were under way too
+        size = log.stat().st_size
+        time.sleep(0.15)
+    lines = calls(log)
     begun = [line["question"] for line in lines if line["event"] == "asked"]
-    ended = [line["question"] for line in lines if line["event"] == "answered"]
+    ended = [line["question"] for line in lines if line["event"] == "answered" and line["at"] <= moment]
     path = job.folder / "answers.jsonl"
     whole = path.read_bytes().rpartition(b"\n")[0].splitlines() if path.exists() else []
     kept = {json.loads(line)["id"] for line in whole}

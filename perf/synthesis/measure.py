@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from servers.process import serving  # noqa: E402
 
 ALLOWED, MEDIAN, SIGMA = 200, 0.4, 0.5
+SETTLING = 2  # seconds in which all lines begin together
 WORDS = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split()
 RECIPE = """
 name = "perf"
@@ -132,6 +133,10 @@ def report(got: dict[str, float], rows: int, log: list[dict[str, Any]]) -> float
     )
     print(f"  a list of these latencies on {ALLOWED} lines without any pause: {finite(waits) / ideal:.3f} of the ideal")
     print(f"  ours, first request to last answer: {rate:.1f}/s, {rate / ideal:.3f} of the ideal")
+    begun = [line["at"] for line in log if line["event"] == "asked"]
+    since, until = min(begun) + SETTLING, max(begun)
+    steady = sum(1 for line in log if line["event"] == "answered" and since < line["at"] <= until) / (until - since)
+    print(f"  ours, until the last request, without the first {SETTLING} s: {steady:.1f}/s, {steady / ideal:.3f}")
     print(f"  ours, the whole command: {whole:.1f}/s, {whole / ideal:.3f} of the ideal, {got['seconds']:.1f} s")
     print(f"  CPU {got['cpu'] / got['seconds']:.2f} of a core, {got['cpu'] / rows * 1000:.2f} ms a call", flush=True)
     print(f"  peak memory {got['megabytes']:.0f} MB; calls repeated: {len(waits) - rows}", flush=True)

@@ -23,7 +23,7 @@ from guardreasoner.types import TeacherAnswer
 
 FAILURES = 25  # samples in a row that got no answer: the server is down
 PATIENCE = 600.0  # seconds; a server that asks for a longer pause ends the run
-BEHIND = 8  # this part of the calls under way may wait for the disk beside them
+BEHIND = 4  # this part of the calls under way may wait for the disk beside them
 WAITS = 10  # times the attempts: how often a sample is asked again because the server said wait
 AT_ONCE = 256  # samples passed over before others get their turn
 
