@@ -47,11 +47,6 @@ def test_word_that_stands_everywhere_is_not_telling() -> None:
     assert lexicon.telling("insult") == []
 
 
-def test_rare_word_is_the_topic() -> None:
-    lexicon = learn([("a garden with roses", False)] * 10 + [("a garden", False)] * 90, least=5)
-    assert lexicon.topic("roses in a garden", most=1) == ["roses"]
-
-
 def test_without_a_negative_text_nothing_is_telling() -> None:
     assert learn([("insult", True)] * 20, common=1).telling("insult") == []
 

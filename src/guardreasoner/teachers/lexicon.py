@@ -18,22 +18,14 @@ def words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """`weight`: log-odds of a telling word in positive against negative texts; `rarity`: inverse document frequency."""
+    """`weight`: log-odds of a telling word in positive against negative texts."""
 
     weight: Mapping[str, float]
-    rarity: Mapping[str, float]
 
     def telling(self, text: str, most: int = 3) -> list[str]:
         """The words of `text` that speak most for the positive label, strongest first."""
         found = {word: self.weight[word] for word in words(text) if word in self.weight}
         return sorted(found, key=lambda word: (-found[word], word))[:most]
-
-    def topic(self, text: str, without: Iterable[str] = (), most: int = 2) -> list[str]:
-        """The rarest words of `text` that the lexicon knows: what it is about, whichever label it has."""
-        skip = set(without)
-        known = {word: self.rarity[word] for word in words(text) if word in self.rarity and word not in skip}
-        counted = Counter(words(text))
-        return sorted(known, key=lambda word: (-known[word] * math.log1p(counted[word]), word))[:most]
 
 
 def learn(
@@ -61,7 +53,7 @@ def learn(
         found = odds[True][0] - odds[False][0]
         if found >= max(difference, 3.0 * math.sqrt(odds[True][1] + odds[False][1])):
             weight[word] = found
-    return Lexicon(weight=weight, rarity={word: math.log(everything / count) for word, count in known.items()})
+    return Lexicon(weight=weight)
 
 
 def _odds(count: int, documents: int, share: float) -> tuple[float, float]:
