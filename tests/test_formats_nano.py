@@ -142,7 +142,7 @@ def test_incomplete_answer_is_malformed_and_says_why(text: str, reason: str) -> 
 def test_response_answer_for_a_prompt_alone_is_malformed() -> None:
     read = FORMAT.read(ANSWERS, Exchange(prompt="Hello"))
     assert isinstance(read, Malformed)
-    assert read.reason == "an answer to response_refusal, which does not apply: there is no response"
+    assert read.reason == "an answer to response_refusal, which was not asked"
 
 
 @given(text=TEXTS)

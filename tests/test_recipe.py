@@ -54,3 +54,9 @@ def test_broken_toml_is_one_sentence(tmp_path: Path) -> None:
 
 def test_recipe_needs_a_name() -> None:
     assert Recipe.model_fields["name"].is_required()
+
+
+def test_share_of_a_task_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('name = "r"\noutput = "r"\n[synthesize]\npositive_share = { request = 0.5 }\n')
+    with pytest.raises(InputError, match=r"r\.toml: `synthesize\.positive_share\.request"):
+        load_recipe(tmp_path / "r.toml")

@@ -174,3 +174,8 @@ def test_text_of_the_development_split_is_not_read_in_pretraining(tmp_path: Path
     read = documents(section, [])
     assert 0 < len(read) < 200
     assert not any(is_dev(text.split("<|assistant|>")[0].removeprefix("<|user|>"), 0.3) for text in read)
+
+
+def test_pretraining_reads_the_response_too() -> None:
+    sample = make("Hello", "Hi", prompt_harmfulness="unharmful")
+    assert documents(DataSection(), [sample]) == ["<|user|>Hello<|assistant|>Hi<|end|>"]

@@ -128,6 +128,9 @@ class TeacherSection(Record):
     """What one batch file may hold; the defaults are OpenAI's."""
 
 
+TaskName = Literal["prompt_harmfulness", "response_refusal", "response_harmfulness"]
+
+
 class SynthesizeSection(Record):
     """Who writes the reasoning, and which of it is taught.
 
@@ -143,7 +146,7 @@ class SynthesizeSection(Record):
     """Folder of the authors' benchmark files; samples that overlap with a prompt there are rejected."""
     statements: tuple[str, ...] = ()
     """Sources whose prompts are statements with a label of their own: each is also judged as a response."""
-    positive_share: dict[str, float] = Field(default_factory=dict)
+    positive_share: dict[TaskName, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict[TaskName, float])
     """`rule`: the weight of a task's positive label among its examples; the rows' own share where none is given, as in
     the paper."""
 

@@ -81,6 +81,8 @@ def check_output(reasoning: Path, form: FormName, output: Path, overwrite: bool)
         return
     if output.samefile(reasoning):
         raise InputError(f"--output {output} is the input itself")
+    if output.suffix == ".jsonl" and (output.parent / "recipe.json").is_file():
+        raise InputError(f"--output {output} is a file of a run; it is not replaced")
     if suffix is None and not output.is_dir():
         raise InputError(f"--output {output}: the form {form} is a folder, found a file of that name")
     if suffix is not None and output.is_dir():

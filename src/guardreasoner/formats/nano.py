@@ -103,7 +103,7 @@ def _read_block(block: str, tasks: Sequence[Task]) -> Labels | str:
         if answers.get(task, value) != value:
             return f"two different answers to {task.value}"
         if task not in tasks:
-            return f"an answer to {task.value}, which does not apply: there is no response"
+            return f"an answer to {task.value}, which was not asked"
         answers[task] = value
     missing = [task.value for task in tasks if task not in answers]
     if missing:

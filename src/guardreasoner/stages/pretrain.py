@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from guardreasoner.data.labelled import OWN, dialogue, is_dev, text_rows
 from guardreasoner.formats.markers import plain
-from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER, NanoFormat
+from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER
 from guardreasoner.recipe import DataSection, Recipe
 from guardreasoner.run import RunFolder, read_records
 from guardreasoner.training.tokenizer import save_tokenizer, train_tokenizer
-from guardreasoner.types import Sample
+from guardreasoner.types import Exchange, Sample
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
@@ -51,10 +51,15 @@ def documents(section: DataSection, samples: list[Sample]) -> list[str]:
     # Rows made from templates teach judging, not language; they serve only where there is nothing else.
     own_too = not (section.text or section.labelled or section.pairs)
     language = [sample for sample in samples if own_too or sample.source != OWN]
-    exchanges = dict.fromkeys(NanoFormat().render(sample.exchange, ()) for sample in language)
+    exchanges = dict.fromkeys(_whole(sample.exchange) for sample in language)
     all_of_it = [_marked(text) + END for text in chosen] + [text + END for text in exchanges]
     random.Random(section.seed).shuffle(all_of_it)
     return all_of_it
+
+
+def _whole(exchange: Exchange) -> str:
+    """Request and response, whatever is asked about them."""
+    return USER + plain(exchange.prompt) + ("" if exchange.response is None else ASSISTANT + plain(exchange.response))
 
 
 def _marked(text: str) -> str:

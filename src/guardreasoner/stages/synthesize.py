@@ -13,6 +13,7 @@ from guardreasoner.teachers.rule import train_teacher
 from guardreasoner.types import Sample, TeacherAnswer
 
 if TYPE_CHECKING:
+    from guardreasoner.data.overlap import Overlap
     from guardreasoner.teachers.asking import Tally
     from guardreasoner.teachers.synthesis import Options
 
@@ -28,7 +29,8 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     teacher = train_teacher(samples)
     asked = list(views(samples, recipe.synthesize, recipe.data.seed))
     counts = Counter((view.task, view.label) for _, view in asked)
-    weights = label_weights(counts, recipe.synthesize.positive_share)
+    shares: dict[str, float] = dict(recipe.synthesize.positive_share.items())
+    weights = label_weights(counts, shares)
     examples = (write(sample, view, teacher, weights[view.task, view.label]) for sample, view in asked)
     count = write_records(folder.reasoning, examples)
     labels = {f"{task.value}: {label}": number for (task, label), number in sorted(counts.items(), key=str)}
@@ -37,8 +39,11 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
 
 def teach(recipe: Recipe, folder: RunFolder, options: Options | None = None) -> Tally:
     """By the chat teacher: ask what is not answered yet, then make of the answers what is taught."""
+    from guardreasoner.report.histograms import require_matplotlib
     from guardreasoner.teachers.synthesis import Options, ask_all
 
+    require_matplotlib()  # what finishing needs is looked for before anything is paid
+    _benchmarks(recipe)
     tally = ask_all(recipe, folder, options or Options())
     finish(recipe, folder)
     return tally
@@ -53,6 +58,15 @@ def finish(recipe: Recipe, folder: RunFolder) -> None:
     pairs = Answers(folder.answers).pairs(folder.train, recipe.teacher)
     counts = write_outcome(recipe, folder, pairs, total=count_lines(folder.train), licences=licences)
     folder.note("synthesize", counts)
+
+
+def _benchmarks(recipe: Recipe) -> Overlap | None:
+    """What samples must not overlap with; InputError if the folder cannot be read."""
+    from guardreasoner.data.benchmarks import benchmark_prompts
+    from guardreasoner.data.overlap import Overlap
+
+    folder = recipe.synthesize.benchmarks
+    return None if folder is None else Overlap(benchmark_prompts(folder))
 
 
 def write_outcome(
@@ -75,17 +89,14 @@ def write_outcome(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from guardreasoner.data.benchmarks import benchmark_prompts
-    from guardreasoner.data.overlap import Overlap
     from guardreasoner.data.sift import sift
     from guardreasoner.report.outcome import write_files
     from guardreasoner.report.synthesis import show
 
-    section = recipe.synthesize
-    overlap = None if section.benchmarks is None else Overlap(benchmark_prompts(section.benchmarks))
+    overlap = _benchmarks(recipe)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tracked = progress.track(pairs, total=total, description="sift")
-        statistics = write_files(recipe, folder, sift(tracked, section.keep, overlap), licences)
+        statistics = write_files(recipe, folder, sift(tracked, recipe.synthesize.keep, overlap), licences)
     show(statistics, Console())
     return statistics.counts

@@ -210,8 +210,8 @@ class _Batches:
         self._book.keep(job.model_copy(update={"state": "refused"}))
 
     async def _download(self, file_id: str, path: str) -> None:
-        async with self._client.files.with_streaming_response.content(file_id) as response:
-            await response.stream_to_file(path)
+        # Read whole before it is written: a connection that breaks then is an error of the client, and tried again.
+        (await self._client.files.content(file_id)).write_to_file(path)
 
     async def _try(self, act: Callable[[bool], Awaitable[T]]) -> T:
         """`act(again)` until it works; what passes is tried again, as often as a call for one sample."""

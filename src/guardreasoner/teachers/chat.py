@@ -126,11 +126,11 @@ class ChatServer:
 
 def address(base_url: str) -> tuple[str, str]:
     """(where requests go, the same as messages name it: without a password or a query); a bare host gets `/v1`."""
-    parts = urlsplit(base_url)
     try:
+        parts = urlsplit(base_url)
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        port = None
+    except ValueError:  # brackets that do not close, a port that is no number
+        parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
         found = "something" if "@" in base_url else repr(base_url)
         raise InputError(f"`teacher.base_url`: found {found}, expected an address such as http://localhost:8000/v1")
