@@ -70,6 +70,28 @@ class RunFolder:
         return self.root / "sft"
 
     @property
+    def ensemble(self) -> Path:
+        """A folder per member, laid out like `sft`."""
+        return self.root / "ensemble"
+
+    @property
+    def rollouts(self) -> Path:
+        """A journal of `Rollout` per model."""
+        return self.root / "rollouts"
+
+    @property
+    def pairs(self) -> Path:
+        return self.root / "pairs.jsonl"
+
+    @property
+    def dpo(self) -> Path:
+        return self.root / "dpo"
+
+    def trained(self, recipe: Recipe) -> Path:
+        """The checkpoint of the last training stage that the recipe has."""
+        return (self.sft if recipe.dpo is None else self.dpo) / "model"
+
+    @property
     def quantized(self) -> Path:
         return self.root / "quantize"
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 Harmfulness = Literal["harmful", "unharmful"]
 Refusal = Literal["refusal", "compliance"]
 Mode = Literal["reason", "fast"]
+TaskName = Literal["prompt_harmfulness", "response_refusal", "response_harmfulness"]
 
 
 class Record(BaseModel):
@@ -181,6 +182,34 @@ class Rejected(Record):
     reason: Rejection
     detail: str | None = None
     text: str = ""
+
+
+class Rollout(Record):
+    """What one model said to one sample, sampled several times. On disk before it counts as done."""
+
+    id: str
+    source: str
+    model: str
+    """`main`, or a member of the ensemble."""
+    texts: tuple[str, ...]
+
+
+class PreferencePair(Record):
+    """A right and a wrong answer to one prompt; columns as TRL names them.
+
+    `weight` is alpha of the paper's HS-DPO loss (section 4.3). `right` and `wrong` are how many of the model's sampled
+    answers were which.
+    """
+
+    id: str
+    source: str
+    model: str
+    prompt: str
+    chosen: str
+    rejected: str
+    right: int
+    wrong: int
+    weight: float = 1.0
 
 
 class SamplingParams(Record):

@@ -9,13 +9,13 @@ from guardreasoner.run import RunFolder
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads sft/model/, writes quantize/ (model.onnx, tokenizer.json, config.json)."""
+    """Reads the last training stage's model/, writes quantize/ (model.onnx, tokenizer.json, config.json)."""
     if (folder.quantized / "model.onnx").is_file():
         return
     from guardreasoner.training.export import export
 
     partial = folder.root / "quantize.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    export(folder.sft / "model", partial, name=recipe.quantize.name, precision=recipe.quantize.precision)
+    export(folder.trained(recipe), partial, name=recipe.quantize.name, precision=recipe.quantize.precision)
     partial.replace(folder.quantized)
     folder.note("quantize", {"bytes": (folder.quantized / "model.onnx").stat().st_size})

@@ -1,0 +1,94 @@
+"""From a TOML file to a validated `Recipe`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import Field, ValidationError
+
+from guardreasoner.errors import InputError
+from guardreasoner.recipe.data import DataSection
+from guardreasoner.recipe.teaching import SynthesizeSection, TeacherSection
+from guardreasoner.recipe.training import (
+    DPOSection,
+    EnsembleSection,
+    MineSection,
+    ModelSection,
+    PretrainSection,
+    QuantizeSection,
+    SFTSection,
+    TokenizerSection,
+)
+from guardreasoner.types import Record
+
+
+class EvaluateSection(Record):
+    """How the trained guard is judged on the development split."""
+
+    modes: tuple[Literal["reason", "fast"], ...] = ("reason", "fast")
+    limit: int | None = Field(default=None, ge=1)
+    max_reasoning_tokens: int | None = Field(default=None, ge=0)
+    """None = the format's own."""
+
+
+class Recipe(Record):
+    """All of a run. Every section is optional and has defaults; without `mine` and `dpo`, their stages do nothing."""
+
+    name: str
+    output: Path
+    data: DataSection = DataSection()
+    tokenizer: TokenizerSection = TokenizerSection()
+    model: ModelSection = ModelSection()
+    pretrain: PretrainSection = PretrainSection()
+    teacher: TeacherSection = TeacherSection()
+    synthesize: SynthesizeSection = SynthesizeSection()
+    sft: SFTSection = SFTSection()
+    ensemble: EnsembleSection = EnsembleSection()
+    mine: MineSection | None = None
+    """None = no mining, and no HS-DPO."""
+    dpo: DPOSection | None = None
+    quantize: QuantizeSection = QuantizeSection()
+    evaluate: EvaluateSection = EvaluateSection()
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and validate; `overrides` are `section.key=value` with TOML values (a bare word is text).
+
+    Raises InputError that names the file, the key, what was found and what is expected.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such recipe file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: not readable as TOML: {error}") from None
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        found = "" if first["type"] in ("missing", "extra_forbidden") else f": found {first['input']!r}"
+        raise InputError(f"{path.name}: `{place}`{found}: {first['msg']}") from None
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"--set {override}: expected section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    place = values
+    for part in parts[:-1]:
+        inner: object = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {override}: `{part}` is a value, not a section")
+        place = cast(dict[str, Any], inner)
+    place[parts[-1]] = value

@@ -1,0 +1,142 @@
+"""What is trained, and how: language model, R-SFT, mining, HS-DPO. Defaults of the last three are the paper's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from guardreasoner.types import Record
+
+
+class TokenizerSection(Record):
+    """Byte-level BPE, trained on the texts of the run."""
+
+    vocab_size: int = Field(default=8192, ge=300)
+
+
+class ModelSection(Record):
+    """What training starts from: `base`, or a Llama of random weights (`LlamaConfig`), embeddings tied."""
+
+    base: str | None = None
+    """Hub id or folder of a causal language model; the stage `pretrain` then has nothing to do."""
+    hidden_size: int = 256
+    num_hidden_layers: int = 6
+    intermediate_size: int = 768
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 4
+    context_length: int = 1024
+
+
+class Optimisation(Record):
+    """What the training stages share."""
+
+    learning_rate: float = Field(gt=0)
+    batch_size: int | None = Field(default=None, ge=1)
+    """Examples per optimizer step, over all devices; None = what fits `batch_tokens`."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: orthogonalised momentum for the weight matrices, AdamW for the rest; from random weights it needs fewer
+    tokens."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's."""
+    batch_tokens: int = Field(default=8192, ge=64)
+    """Tokens in one forward pass of one device, padding included: what its memory holds."""
+    warmup_share: float = Field(default=0.03, ge=0, lt=1)
+    weight_decay: float = Field(default=0.1, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    save_steps: int = Field(default=200, ge=1)
+    bf16: bool = True
+    gradient_checkpointing: bool = False
+    """Less memory for a third more time."""
+    report_to: tuple[str, ...] = ()
+    """transformers' names: tensorboard, wandb, trackio; `metrics.jsonl` is written whatever stands here."""
+    threads: int | None = Field(default=None, ge=1)
+    seed: int = 0
+
+
+class PretrainSection(Optimisation):
+    """Language-model pretraining: rows of `row_tokens`, documents one after another."""
+
+    learning_rate: float = Field(default=2e-3, gt=0)
+    row_tokens: int = Field(default=512, ge=16)
+    word_vectors: bool = False
+    """Start the embeddings from word vectors counted in the same texts, not from noise."""
+    epochs: float = Field(default=1.0, gt=0)
+
+
+class LoraSection(Record):
+    """Low-rank adapters (PEFT) in place of full-parameter training; merged into the weights at the end."""
+
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    quantize: Literal["none", "nf4"] = "none"
+    """`nf4`: the frozen weights in four bits (QLoRA, bitsandbytes)."""
+
+
+class SFTSection(Optimisation):
+    """R-SFT: loss on the completion alone."""
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    epochs: float = Field(default=1.0, gt=0)
+    cutoff: int = Field(default=768, ge=32)
+    """Longest example in tokens; longer ones are left out, counted and reported."""
+    row_tokens: int = Field(default=0, ge=0)
+    """Examples that share most of their prompts are packed into one row of so many tokens, or of `cutoff`."""
+    average: Literal["token", "row"] = "token"
+    """`token`: every completion token weighs the same (the paper). `row`: every example weighs the same."""
+    template: Literal["plain", "llama3"] = "plain"
+    """`plain`: the text that the guard is given. `llama3`: that text in the chat template in which the authors trained
+    and did not infer (LLaMA-Factory's `llama3`); the guard then gives it too, so that both are equal here."""
+    lora: LoraSection | None = None
+
+
+class EnsembleSection(Record):
+    """Further models for mining, each trained like the main one but without some sources (section 4.3)."""
+
+    leave_out: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Member's name -> sources that it is not trained on."""
+
+
+class MineSection(Record):
+    """Hard samples: right and wrong answers of one model to one input (section 4.3)."""
+
+    completions: int = Field(default=4, ge=2)
+    """Sampled per input and model: k."""
+    temperature: float = Field(default=1.0, gt=0)
+    """The paper's; the authors' script has 0.7."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_tokens: int = Field(default=2048, ge=1)
+    decides: Literal["in order", "all"] = "in order"
+    """`in order`: the first of request, response, completion whose answers differ, as in the authors' script. `all`: an
+    output is right if every annotated task is."""
+    pair: Literal["longest", "random"] = "longest"
+    """Which right and which wrong output: the longest (the authors' script) or any (the paper)."""
+    merge: Literal["authors", "paper"] = "authors"
+    """How the pairs of an ensemble come together: per source those of the members that saw it, the main model's where
+    no member lacks it (the authors' script); or those of all models (the paper)."""
+    gamma: float = Field(default=0.2, ge=0, lt=1)
+    """Weights lie in [1 - gamma, 1 + gamma]; 0 = plain DPO."""
+    limit: int | None = Field(default=None, ge=1)
+    """Inputs at most, a seeded draw."""
+    seed: int = 0
+
+
+class DPOSection(Optimisation):
+    """HS-DPO (section 4.3): weighted preference loss and SFT loss of the chosen answer; reference: the R-SFT model."""
+
+    learning_rate: float = Field(default=5e-6, gt=0)
+    epochs: float = Field(default=2.0, gt=0)
+    cutoff: int = Field(default=2048, ge=32)
+    """Longest prompt with either answer, in tokens; longer pairs are left out, counted and reported."""
+    beta: float = Field(default=0.01, gt=0)
+    sft_weight: float = Field(default=2.0, ge=0)
+    lora: LoraSection | None = None
+
+
+class QuantizeSection(Record):
+    """What the embedded engine opens."""
+
+    name: str = "guardreasoner-nano"
+    precision: Literal["int8", "float32"] = "int8"
