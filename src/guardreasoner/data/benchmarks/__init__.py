@@ -1,0 +1,28 @@
+"""From the files of benchmarks to samples. `BENCHMARKS` is the table: a benchmark is one row, its rows are a `RowSet`."""
+
+from __future__ import annotations
+
+from guardreasoner.data.benchmarks.authors import BenchmarkPrompt, benchmark_prompts, read_exchange, read_label
+from guardreasoner.data.benchmarks.loading import Loaded, Local, find_local, load_local, load_remote
+from guardreasoner.data.benchmarks.sets import RowSet
+from guardreasoner.data.benchmarks.table import BENCHMARKS, BESIDE, PAPER, ROW_SETS, Benchmark, cells_of, named
+
+__all__ = [
+    "BENCHMARKS",
+    "BESIDE",
+    "PAPER",
+    "ROW_SETS",
+    "Benchmark",
+    "BenchmarkPrompt",
+    "Loaded",
+    "Local",
+    "RowSet",
+    "benchmark_prompts",
+    "cells_of",
+    "find_local",
+    "load_local",
+    "load_remote",
+    "named",
+    "read_exchange",
+    "read_label",
+]
