@@ -80,7 +80,9 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
             with gzip.open(file) if path.suffix == ".gz" else lzma.open(file) as content:
                 yield cast(IO[bytes], content)
         except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
-            raise InputError(f"{path} is not a whole {'gzip' if path.suffix == '.gz' else 'xz'} file: {error}") from None
+            raise InputError(
+                f"{path} is not a whole {'gzip' if path.suffix == '.gz' else 'xz'} file: {error}"
+            ) from None
 
 
 def reason(error: OSError) -> str:

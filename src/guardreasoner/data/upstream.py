@@ -52,6 +52,11 @@ class Upstream:
         revision = f" --revision {self.revision}" if self.revision else ""
         return f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {target}'
 
+    def cure(self, folder: Path) -> str:
+        """What a person does to get the file into `folder`."""
+        terms = f"accept the terms at {self.page}, run `hf auth login`, then " if self.gated else ""
+        return f"{terms}`{self.download(folder)}`"
+
     def places(self, raw: Path) -> list[Path]:
         """Where a person may have put the file below `raw`, likeliest first."""
         owner, name = self.hub.split("/")

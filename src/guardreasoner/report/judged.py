@@ -29,10 +29,14 @@ class Judged(Record):
     shortened: bool = False
     """The exchange did not fit the model: the middle of its texts was left out."""
     problem: str | None = None
+    text: str | None = None
+    """All that the model wrote, where no answer could be read from it; else `reasoning` holds its words."""
+    batch: int | None = None
+    """Exchanges that were judged together; 1: `seconds` is what a single check takes. None in files from before it."""
 
 
-def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float) -> Judged:
-    """The record of one sample; `exchange` is what the guard was given of it."""
+def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float, batch: int) -> Judged:
+    """The record of one sample; `exchange` is what the guard was given of it, in a batch of so many."""
     verdict = read if isinstance(read, Verdict) else None
     usage = verdict.usage if verdict else None
     return Judged(
@@ -48,6 +52,8 @@ def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, second
         reasoning_tokens=usage.reasoning_tokens if usage else 0,
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
+        text=(read.text or None) if isinstance(read, Malformed) else None,
+        batch=batch,
     )
 
 

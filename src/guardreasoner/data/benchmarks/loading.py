@@ -47,13 +47,16 @@ class Loaded:
         return benchmark.difference(self.samples)
 
 
-def find_local(paths: Iterable[Path]) -> list[Local]:
-    """The sets whose files are among `paths` or in folders among them, in the order of the table; the first of each."""
+def find_local(paths: Iterable[Path], *, some: bool = True) -> list[Local]:
+    """The sets whose files are among `paths` or in folders among them, in the order of the table; the first of each.
+
+    `some`: a folder without any is an InputError.
+    """
     found: dict[RowSet, Local] = {}
     for path in paths:
         if path.is_dir():
             inside = [local for rows in ROW_SETS if (local := _in_folder(rows, path))]
-            if not inside:
+            if some and not inside:
                 raise InputError(f"{path}: a folder without a benchmark file, expected {_known()}")
         elif path.is_file():
             inside = [_of_file(path)]
@@ -95,6 +98,7 @@ def _load(rows: RowSet, source: Rows) -> Loaded:
             tally.taken += 1
             samples.append(made.model_copy(update={"source": rows.stem, "id": str(number)}))
     tally.check_some()
+    tally.note = None if rows.prepare is None else rows.rule
     return Loaded(rows, tuple(samples), tally)
 
 
@@ -146,4 +150,5 @@ def _of_file(path: Path) -> Local:
 
 
 def _known() -> str:
-    return f"{', '.join(f'{rows.stem}.json' for rows in ROW_SETS)} or a file as upstream has it; `guardreasoner benchmarks` lists them"
+    files = ", ".join(f"{rows.stem}.json" for rows in ROW_SETS if cells_of(rows)[0].group == "paper")
+    return f"{files} or a file as upstream has it; `guardreasoner benchmarks` lists them"

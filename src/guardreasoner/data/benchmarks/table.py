@@ -11,6 +11,9 @@ from guardreasoner.data.benchmarks.sets import RowSet
 from guardreasoner.errors import InputError
 from guardreasoner.types import Sample, Task
 
+AUTHORS = "yueliu1999/GuardReasoner"
+"""On GitHub; its folder data/benchmark holds a file per set of the paper."""
+
 Group = Literal["paper", "beside"]
 PUBLISHER = "its publisher's file has"
 _WILDGUARD_NOTE = "the set that is released has 1,725 pairs, some without this label"
