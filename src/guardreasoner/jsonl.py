@@ -71,7 +71,7 @@ def open_binary(path: Path) -> IO[bytes]:
 
 @contextmanager
 def unpacked(path: Path) -> Generator[IO[bytes]]:
-    """`path` opened for reading, unpacked if its name ends in .gz or .xz; an archive that breaks off is an InputError."""
+    """`path` for reading, unpacked if its name ends in .gz or .xz; an archive that breaks off is an InputError."""
     with open_binary(path) as file:
         if path.suffix not in (".gz", ".xz"):
             yield file
@@ -80,9 +80,8 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
             with gzip.open(file) if path.suffix == ".gz" else lzma.open(file) as content:
                 yield cast(IO[bytes], content)
         except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
-            raise InputError(
-                f"{path} is not a whole {'gzip' if path.suffix == '.gz' else 'xz'} file: {error}"
-            ) from None
+            kind = "gzip" if path.suffix == ".gz" else "xz"
+            raise InputError(f"{path} is not a whole {kind} file: {error}") from None
 
 
 def reason(error: OSError) -> str:

@@ -14,7 +14,7 @@ Converter = Callable[[Json, int], Sample | str]
 
 
 def labelled(source: str, id: str, prompt: object, response: object, **labels: Any) -> Sample | str:
-    """`labels`: a task's name and the word for it; an empty cell is not annotated, a task without a response neither."""
+    """`labels`: a task's name and the word for it. An empty cell is not annotated, nor is what lacks a response."""
     exchange = exchange_of(cell(prompt), cell(response))
     if isinstance(exchange, str):
         return exchange

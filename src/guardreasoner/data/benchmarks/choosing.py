@@ -64,9 +64,7 @@ def choose(
             missing.append(str(error))
     own = [own_rows(source) for source in files]
     if not loaded and not own:
-        raise InputError(
-            missing[0] if missing else "no benchmark was asked for; --data, --benchmarks or --file names one"
-        )
+        raise InputError(missing[0] if missing else "no benchmark was asked for; `guardreasoner benchmarks` lists them")
     asked = [
         Asked(each.name, each.task, each.stem, loaded[each.rows_of].note(each))
         for each in wanted
@@ -75,9 +73,7 @@ def choose(
     sets = {rows.stem: each.samples for rows, each in loaded.items()}
     for each in own:
         if twice := sets.keys() & each.sets.keys():
-            raise InputError(
-                f"two sets to judge have the name {twice.pop()!r}, expected a name of its own for each file"
-            )
+            raise InputError(f"two sets have the name {twice.pop()!r}, expected a name of its own for each file")
         sets |= each.sets
         asked += each.asked
     return Chosen(sets, tuple(asked), tuple(missing))

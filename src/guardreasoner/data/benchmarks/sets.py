@@ -107,7 +107,7 @@ SIMPLE_SAFETY_TESTS = RowSet(
         revision="98223c5d8c4059c8f4d8fe2fec8720ee8a20d3c5",
         file="sst_test_cases.csv",
         fields=("prompt",),
-        licence="CC-BY-2.0",
+        licence="CC-BY-4.0",
         by_file=True,
     ),
     rules.all_harmful,

@@ -88,11 +88,11 @@ ROW_SETS = tuple(dict.fromkeys(benchmark.rows_of for benchmark in BENCHMARKS))
 
 def cells_of(rows: RowSet) -> tuple[Benchmark, ...]:
     """The benchmarks that these rows are for."""
-    return tuple(benchmark for benchmark in BENCHMARKS if benchmark.rows_of == rows)
+    return tuple(benchmark for benchmark in BENCHMARKS if benchmark.stem == rows.stem)
 
 
 def named(names: Sequence[str]) -> tuple[Benchmark, ...]:
-    """The benchmarks of these names, in the order of the table; a name is a benchmark's, a set's, `paper` or `beside`."""
+    """In the order of the table. A name is a benchmark's, a set's, `paper` or `beside`, in any case."""
     chosen: set[Benchmark] = set()
     for name in names:
         found = {each for each in BENCHMARKS if name.lower() in _names(each)}
