@@ -239,7 +239,7 @@ def test_file_that_cannot_be_fetched_says_what_brings_it() -> None:
     commit = "d7bb5bd738c1fcbc36edd83d5e7d1b71a3e2d84d"
     assert said.startswith(f"http://127.0.0.1:9/paul-rottger/xstest/{commit}/xstest_prompts.csv cannot be fetched: ")
     assert said.endswith(
-        '`curl -L --create-dirs -o "raw/xstest/xstest_prompts.csv" '
+        "`curl -L --create-dirs -o raw/xstest/xstest_prompts.csv "
         f"https://raw.githubusercontent.com/paul-rottger/xstest/{commit}/xstest_prompts.csv` "
         "brings the file where there is a network, and `--data raw` reads it"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,9 +49,9 @@ class Upstream:
         """The command that brings the file where `local` looks for it."""
         target = folder / self.hub.split("/")[1]
         if self.host == "github":
-            return f'curl -L --create-dirs -o "{target / self.file}" {self.address()}'
+            return f"curl -L --create-dirs -o {shlex.quote(str(target / self.file))} {self.address()}"
         revision = f" --revision {self.revision}" if self.revision else ""
-        return f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {target}'
+        return f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {shlex.quote(str(target))}'
 
     def cure(self, folder: Path) -> str:
         """What a person does to get the file into `folder`."""
