@@ -10,6 +10,7 @@ from rich.table import Table
 
 from guardreasoner.jsonl import Json
 
+_SHORT = {"prompt_harmfulness": "prompt", "response_harmfulness": "response", "response_refusal": "refusal"}
 _HEADING = ("benchmark", "task", "rows", "positive", "where", "terms")
 
 
@@ -23,7 +24,7 @@ def show(entries: Sequence[Json], console: Console) -> None:
     for name in _HEADING:
         table.add_column(name, justify="right" if name in ("rows", "positive") else "left", overflow="fold")
     for entry in entries:
-        table.add_row(*map(escape, _row(entry)))
+        table.add_row(*map(escape, _row(entry | {"task": _SHORT[entry["task"]]})))
     console.print(table)
     for note in notes(entries):
         console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
