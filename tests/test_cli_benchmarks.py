@@ -227,7 +227,7 @@ def test_batches_go_to_two_servers(tmp_path: Path) -> None:
     assert min(counts) >= 2
     kept = [json.loads(line) for line in (tmp_path / "out/predictions/mine.fast.jsonl").read_text().splitlines()]
     assert sorted(row["id"] for row in kept) == sorted(f"mine-{number}" for number in range(1, 13))
-    assert {row["batch"] for row in kept} == {1}
+    assert {row["batch_size"] for row in kept} == {1}
 
 
 def test_server_that_fails_is_left_out_and_its_batch_goes_to_the_other(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_words_without_an_answer_are_kept_whole(tmp_path: Path) -> None:
 
 def test_size_of_the_batch_stands_beside_the_seconds(tmp_path: Path) -> None:
     rows = evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "fast", batch_size=2)
-    assert sorted(row.batch or 0 for row in rows) == [1, 2, 2, 2, 2]
+    assert sorted(row.batch_size or 0 for row in rows) == [1, 2, 2, 2, 2]
 
 
 def test_file_from_before_there_were_batches_is_read(tmp_path: Path) -> None:
@@ -217,10 +217,10 @@ def test_file_from_before_there_were_batches_is_read(tmp_path: Path) -> None:
     evaluate(guard(), SAMPLES[:2], path, "fast")
     old = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for row in old:
-        del row["batch"]
+        del row["batch_size"]
     path.write_text("".join(json.dumps(row) + "\n" for row in old), encoding="utf-8")
     rows = evaluate(guard(), SAMPLES, path, "fast")
-    assert [row.batch for row in rows] == [None, None, 3, 3, 3]
+    assert [row.batch_size for row in rows] == [None, None, 3, 3, 3]
 
 
 # Replicas

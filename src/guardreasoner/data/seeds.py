@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from guardreasoner.data.labels import Converter, flag, labelled
+from guardreasoner.data.converting import Converter, flag, labelled
 from guardreasoner.data.tally import cell
 from guardreasoner.data.upstream import Upstream
 from guardreasoner.errors import InputError

@@ -51,7 +51,9 @@ class Upstream:
         if self.host == "github":
             return f"curl -L --create-dirs -o {shlex.quote(str(target / self.file))} {self.address()}"
         revision = f" --revision {self.revision}" if self.revision else ""
-        return f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {shlex.quote(str(target))}'
+        return (
+            f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {shlex.quote(str(target))}'
+        )
 
     def cure(self, folder: Path) -> str:
         """What a person does to get the file into `folder`."""

@@ -31,12 +31,14 @@ class Judged(Record):
     problem: str | None = None
     text: str | None = None
     """All that the model wrote, where no answer could be read from it; else `reasoning` holds its words."""
-    batch: int | None = None
-    """Exchanges that were judged together; 1: `seconds` is what a single check takes. None in files from before it."""
+    batch_size: int | None = None
+    """How many exchanges were judged at once; 1: `seconds` is what a single check takes."""
 
 
-def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float, batch: int) -> Judged:
-    """The record of one sample; `exchange` is what the guard was given of it, in a batch of so many."""
+def judged(
+    sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float, batch_size: int | None = None
+) -> Judged:
+    """The record of one sample; `exchange` is what the guard was given of it."""
     verdict = read if isinstance(read, Verdict) else None
     usage = verdict.usage if verdict else None
     return Judged(
@@ -53,7 +55,7 @@ def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, second
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
         text=(read.text or None) if isinstance(read, Malformed) else None,
-        batch=batch,
+        batch_size=batch_size,
     )
 
 

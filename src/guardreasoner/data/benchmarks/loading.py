@@ -151,4 +151,6 @@ def _of_file(path: Path) -> Local:
 
 def _known() -> str:
     files = ", ".join(f"{rows.stem}.json" for rows in ROW_SETS if cells_of(rows)[0].group == "paper")
-    return f"{files} or a file as upstream has it (`guardreasoner benchmarks` lists them); --file takes rows of your own"
+    return (
+        f"{files} or a file as upstream has it (`guardreasoner benchmarks` lists them); --file takes rows of your own"
+    )

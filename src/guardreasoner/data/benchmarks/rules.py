@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from guardreasoner.data.labels import Converter, flag, labelled
+from guardreasoner.data.converting import Converter, flag, labelled
 from guardreasoner.data.tables import Record
 from guardreasoner.errors import InputError
 from guardreasoner.jsonl import Json, unpacked

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardreasoner.data.benchmarks import rules
-from guardreasoner.data.labels import Converter
+from guardreasoner.data.converting import Converter
 from guardreasoner.data.raw import read_raw
 from guardreasoner.data.seeds import beavertails, toxicchat, wildguard
 from guardreasoner.data.tables import Record
