@@ -92,7 +92,8 @@ def evaluate(
 
     files = own_files(file or (), column or (), value or ())
     names = None if benchmarks is None else [name.strip() for name in benchmarks.split(",") if name.strip()]
-    chosen = choose(data or (), names, files, hub=hub or not (data or files))
+    alone = not data and (names is not None or not files)
+    chosen = choose(data or (), names, files, hub=hub or alone)
     for sentence in chosen.missing:
         typer.echo(f"left out: {sentence}", err=True)
     guard = Guard(model, format=format)

@@ -1,4 +1,4 @@
-"""From the name of a seed set to its samples, out of a local copy of its files or from the hub, through `datasets`."""
+"""From a published set to its rows, out of a local copy of its file or from the hub, and from a seed set to samples."""
 
 from __future__ import annotations
 

@@ -47,13 +47,12 @@ class Upstream:
 
     def download(self, folder: Path) -> str:
         """The command that brings the file where `local` looks for it."""
-        target = folder / self.hub.split("/")[1]
+        path = folder / self.hub.split("/")[1]
         if self.host == "github":
-            return f"curl -L --create-dirs -o {shlex.quote(str(target / self.file))} {self.address()}"
+            return f"curl -L --create-dirs -o {shlex.quote(str(path / self.file))} {self.address()}"
+        target = shlex.quote(str(path))
         revision = f" --revision {self.revision}" if self.revision else ""
-        return (
-            f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {shlex.quote(str(target))}'
-        )
+        return f'hf download {self.hub} "{self.file}" --repo-type dataset{revision} --local-dir {target}'
 
     def cure(self, folder: Path) -> str:
         """What a person does to get the file into `folder`."""

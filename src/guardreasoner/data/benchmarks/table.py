@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from guardreasoner.data.benchmarks import sets
+from guardreasoner.data.benchmarks import beside, sets
 from guardreasoner.data.benchmarks.sets import RowSet
 from guardreasoner.errors import InputError
 from guardreasoner.types import Sample, Task
@@ -74,12 +74,12 @@ PAPER = (
     ),
 )
 BESIDE = (
-    Benchmark("XSTestPrompts", _PROMPT, sets.XSTEST_PROMPTS, 450, 200, "beside", PUBLISHER),
-    Benchmark("ORBenchHard1k", _PROMPT, sets.OR_BENCH_HARD, 1319, 0, "beside", PUBLISHER),
-    Benchmark("ORBenchToxic", _PROMPT, sets.OR_BENCH_TOXIC, 655, 655, "beside", PUBLISHER),
-    Benchmark("ORBench80k", _PROMPT, sets.OR_BENCH_80K, 80_359, 0, "beside", PUBLISHER),
-    Benchmark("JailbreakBenchBenign", _PROMPT, sets.JAILBREAKBENCH_BENIGN, 100, 0, "beside", PUBLISHER),
-    Benchmark("JailbreakBenchHarmful", _PROMPT, sets.JAILBREAKBENCH_HARMFUL, 100, 100, "beside", PUBLISHER),
+    Benchmark("XSTestPrompts", _PROMPT, beside.XSTEST_PROMPTS, 450, 200, "beside", PUBLISHER),
+    Benchmark("ORBenchHard1k", _PROMPT, beside.OR_BENCH_HARD, 1319, 0, "beside", PUBLISHER),
+    Benchmark("ORBenchToxic", _PROMPT, beside.OR_BENCH_TOXIC, 655, 655, "beside", PUBLISHER),
+    Benchmark("ORBench80k", _PROMPT, beside.OR_BENCH_80K, 80_359, 0, "beside", PUBLISHER),
+    Benchmark("JailbreakBenchBenign", _PROMPT, beside.JAILBREAKBENCH_BENIGN, 100, 0, "beside", PUBLISHER),
+    Benchmark("JailbreakBenchHarmful", _PROMPT, beside.JAILBREAKBENCH_HARMFUL, 100, 100, "beside", PUBLISHER),
 )
 BENCHMARKS = (*PAPER, *BESIDE)
 ROW_SETS = tuple(dict.fromkeys(benchmark.rows_of for benchmark in BENCHMARKS))
