@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from guardreasoner.metrics import Protocol
 from guardreasoner.types import Mode
 
 
@@ -34,6 +35,10 @@ def evaluate(
         typer.Option(metavar="DIR", help="Where predictions and report are kept; default evaluation/MODEL."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Exchanges judged at once.")] = 32,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="strict: a row without an answer counts once, as wrong. released: the authors' own rule."),
+    ] = "strict",
     json: Annotated[bool, typer.Option("--json", help="One JSON document; figures are fractions.")] = False,
 ) -> None:
     """Judge the paper's benchmarks with a guard and score it beside the published figures.
@@ -41,9 +46,10 @@ def evaluate(
     Every batch is kept as it is judged: run the same command again to go on after a stop.
     """
     from guardreasoner.data.benchmarks import find_benchmarks, read_benchmark
-    from guardreasoner.data.published import guardreasoner_f1
+    from guardreasoner.data.published import benchmark_sizes, guardreasoner_f1
     from guardreasoner.guard import Guard
-    from guardreasoner.report.evaluation import SIZES, Cell, Evaluation, show
+    from guardreasoner.report.cells import Cell, evaluation
+    from guardreasoner.report.evaluation import SIZES, show
     from guardreasoner.report.judged import cell_of
     from guardreasoner.stages import evaluate as stage
 
@@ -65,11 +71,12 @@ def evaluate(
                 bar=f"{name}, {task.value}, {each}",
             )
             paper = {size: published[size, task, name] for size in SIZES if (size, task, name) in published}
-            cells.append(cell_of(name, task, each, judged, paper_f1=paper, note=rows.difference))
-    evaluation = Evaluation(model=guard.model, cells=tuple(cells))
-    stage.write_report(folder, evaluation)
+            found = cell_of(name, task, each, judged, paper_f1=paper, note=rows.difference, protocol=protocol)
+            cells.append(found)
+    report = evaluation(guard.model, cells, benchmark_sizes(), protocol)
+    stage.write_report(folder, report)
     if json:
-        print(evaluation.model_dump_json(indent=2))
+        print(report.model_dump_json(indent=2))
     else:
-        show(evaluation, Console())
+        show(report, Console())
         print(f"# kept in {folder}")

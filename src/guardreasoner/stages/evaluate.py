@@ -99,7 +99,7 @@ def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
     each = guard.check_each(exchanges, mode=mode)
     read = [Malformed(text="", reason=reading) if isinstance(reading, str) else reading for reading in each]
     seconds = (time.perf_counter() - started) / len(samples)
-    return [judged(*row, seconds) for row in zip(samples, exchanges, read, strict=True)]
+    return [judged(*row, seconds, len(samples)) for row in zip(samples, exchanges, read, strict=True)]
 
 
 def fit(guard: Guard, exchange: Exchange, mode: Mode) -> Exchange:
