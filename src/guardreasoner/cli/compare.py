@@ -39,8 +39,9 @@ def compare(
     from guardreasoner.report.pairing import pair, read_predictions
 
     names = {benchmark.stem: benchmark.name for benchmark in BENCHMARKS}
-    sides = [read_predictions(path, names, mode, protocol, _read_prompt) for path, mode in ((a, mode_a), (b, mode_b))]
-    found = compared(str(a), str(b), pair(*sides), benchmark_sizes(), protocol)
+    left = read_predictions(a, names, mode_a, protocol, _read_prompt)
+    right = read_predictions(b, names, mode_b, protocol, _read_prompt)
+    found = compared(str(a), str(b), pair(left, right), benchmark_sizes(), protocol)
     if json:
         print(found.model_dump_json(indent=2))
     else:

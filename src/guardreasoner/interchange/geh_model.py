@@ -22,7 +22,8 @@ class GuardAdapter(_base.ModelAdapter):
     """`args` may name `model` and `mode`, as `Guard` takes them."""
 
     def __init__(self, config: Any) -> None:
-        super().__init__(config)
+        # the class comes from an untyped import
+        super().__init__(config)  # pyright: ignore[reportUnknownMemberType]
         self.guard = Guard(config.args.get("model"), mode=config.args.get("mode", "reason"))
 
     @property

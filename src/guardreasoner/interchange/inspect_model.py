@@ -31,7 +31,9 @@ class GuardAPI(_models.ModelAPI):
         format: str | None = None,
         max_reasoning_tokens: int | None = None,
     ) -> None:
-        super().__init__(model_name, base_url, api_key, [], config or _models.GenerateConfig())
+        given = config or _models.GenerateConfig()
+        # the class comes from an untyped import
+        super().__init__(model_name, base_url, api_key, [], given)  # pyright: ignore[reportUnknownMemberType]
         self.mode: Mode = mode
         model = base_url or (None if model_name == EMBEDDED else model_name)
         self.guard = Guard(model, mode=mode, format=format, max_reasoning_tokens=max_reasoning_tokens)
@@ -54,7 +56,8 @@ class GuardAPI(_models.ModelAPI):
 def exchange_of(messages: Sequence[Any]) -> Exchange:
     """What the last message of the user asks about: the exchange that our task sends along, or the paper's layout."""
     last = next((message for message in reversed(messages) if message.role == "user"), None)
-    sent = ((last.metadata or {}) if last else {}).get("exchange")
+    along: dict[str, object] | None = None if last is None else last.metadata
+    sent = None if along is None else along.get("exchange")
     if sent is not None:
         return Exchange.model_validate(sent)
     read = asked(last.text) if last else None

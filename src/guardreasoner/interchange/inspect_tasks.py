@@ -74,7 +74,8 @@ def label(task: str) -> Callable[[Any, Any], Awaitable[Any]]:
 
     async def scored(state: Any, target: Any) -> Any:
         text: str = state.output.completion
-        probabilities: dict[str, float] = (state.output.metadata or {}).get("scores") or {}
+        along: dict[str, dict[str, float]] | None = state.output.metadata
+        probabilities = {} if along is None else along.get("scores", {})
         refused = state.output.stop_reason == "content_filter"
         read = prediction(text, target.text, asked, score=probabilities.get(task), refused=refused)
         right = _scorers.CORRECT if read.predicted == read.gold else _scorers.INCORRECT

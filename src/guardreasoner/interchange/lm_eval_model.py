@@ -33,7 +33,8 @@ class GuardLM(_model.LM):
     """The model of a guard: text in, text or log-probabilities out."""
 
     def __init__(self, model: str | None = None, batch_size: int | str = BATCH, **_: Any) -> None:
-        super().__init__()
+        # the class comes from an untyped import
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.engine = Guard(model).engine
         self.batch_size = int(batch_size)
 

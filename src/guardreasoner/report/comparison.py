@@ -107,11 +107,11 @@ def compare(
 
 
 def _compare(pair: Pair, protocol: Protocol) -> _Compared:
-    rows = [outcomes(side, pair.task, protocol) for side in (pair.a, pair.b)]
+    a, b = outcomes(pair.a, pair.task, protocol), outcomes(pair.b, pair.task, protocol)
     # seeded by the cell's name, so that cells are drawn independently of each other
     rng = np.random.default_rng(zlib.crc32(f"{pair.task.value}/{pair.benchmark}".encode()))
-    samples = paired_bootstrap(*rows, rng)
-    f1_a, f1_b = (total(each).f1 for each in rows)
+    samples = paired_bootstrap(a, b, rng)
+    f1_a, f1_b = total(a).f1, total(b).f1
     cell = ComparedCell(
         benchmark=pair.benchmark,
         task=pair.task,

@@ -115,7 +115,8 @@ def _row(path: Path, line: Line) -> _Row:
             raise InputError(f"{place}: `{key}` is {type(text).__name__}, expected text")
         texts.append(text)
     prompt = line.value.get("prompt")
-    return _Row(line.number, *texts, prompt if isinstance(prompt, str) else None)
+    label, predict = texts
+    return _Row(line.number, label, predict, prompt if isinstance(prompt, str) else None)
 
 
 def _task_from_labels(path: Path, rows: Sequence[_Row]) -> Task:
