@@ -27,8 +27,13 @@ def export(cells: Sequence[CellRows], folder: Path) -> tuple[list[CellRows], lis
         {"name": cell.name, "adapter": "local_jsonl", "path": str((folder / f"{cell.name}.jsonl").resolve())}
         for cell in kept
     ]
-    models = [{"name": "guardreasoner", "adapter": "guardreasoner", "args": {"mode": "fast"}}]
-    config = {"run_name": "guardreasoner", "models": models, "datasets": datasets}
+    config = {
+        "run_name": "guardreasoner",
+        "model": {"adapter": "guardreasoner", "args": {"mode": "fast"}},
+        "datasets": datasets,
+        "execution": {"batch_size": 32},
+        "output": {"run_dir": str((folder / "run").resolve())},
+    }
     write_whole(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     return kept, [cell for cell in cells if cell not in kept]
 
@@ -42,6 +47,6 @@ def row(sample: Sample, task: Task) -> Json:
     return {
         "id": sample.id,
         "messages": messages,
-        "label": {"unsafe": sample.labels.get(task) == task.positive},
+        "unsafe": sample.labels.get(task) == task.positive,
         "metadata": {"source": sample.source, "task": task.value},
     }
