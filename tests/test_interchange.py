@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +25,7 @@ from guardreasoner.guard import Guard
 from guardreasoner.interchange import geh, lm_eval
 from guardreasoner.interchange.answers import asked, block, prediction, problem, written
 from guardreasoner.interchange.cells import load_cells, one_cell
-from guardreasoner.metrics import Prediction
+from guardreasoner.metrics import Prediction, score
 from guardreasoner.types import Exchange, Harmfulness, Labels, Malformed, Scores, Task, Usage, Verdict
 
 HARM, REFUSAL, RESPONSE = Task.PROMPT_HARMFULNESS, Task.RESPONSE_REFUSAL, Task.RESPONSE_HARMFULNESS
@@ -223,22 +225,24 @@ def test_the_harness_is_given_the_guards_scores(guard: Guard) -> None:
 
 
 def test_figures_in_inspect_are_ours(data: Path, tmp_path: Path) -> None:
-    inspect_ai = pytest.importorskip("inspect_ai")
-    from guardreasoner.interchange.inspect_tasks import benchmark
-
-    task = benchmark(str(data), cell="toxicchat_prompt_harmfulness")
-    (log,) = inspect_ai.eval(
-        task,
-        model="guardreasoner/embedded",
-        model_args={"mode": "fast"},
-        log_dir=str(tmp_path / "logs"),
-        display="none",
+    pytest.importorskip("inspect_ai")
+    logs = tmp_path / "logs"
+    options = ["-M", "mode=fast", "-T", f"data={data}", "-T", "cell=toxicchat_prompt_harmfulness"]
+    options += ["--display", "none", "--log-format", "json", "--log-dir", str(logs)]
+    command = [sys.executable, "-m", "inspect_ai", "eval", "guardreasoner/benchmark"]
+    subprocess.run([*command, "--model", "guardreasoner/embedded", *options], cwd=tmp_path, check=True, timeout=100)
+    (log,) = (json.loads(path.read_text()) for path in logs.glob("*.json") if "benchmark" in path.name)
+    found = log["results"]["scores"][0]["metrics"]
+    judged = [Guard().check(text, mode="fast") for text, _ in REQUESTS]
+    expected = score(
+        [
+            Prediction(gold, verdict.labels.prompt_harmfulness, verdict.scores and verdict.scores.prompt_harmfulness)
+            for (_, gold), verdict in zip(REQUESTS, judged, strict=True)
+        ],
+        HARM,
     )
-    figures = {name: metric.value for name, metric in log.results.scores[0].metrics.items()}
-    labels = [Guard().check(text, mode="fast").labels.prompt_harmfulness for text, _ in REQUESTS]
-    hits = sum(gold == found == "harmful" for (_, gold), found in zip(REQUESTS, labels, strict=True))
-    flagged = labels.count("harmful")
-    assert figures["f1"] == pytest.approx(2 * hits / (2 + flagged))
+    for name in ("f1", "auprc", "ece"):
+        assert found[name]["value"] == pytest.approx(getattr(expected, name))
 
 
 def test_inspect_reads_the_exchange_that_the_task_sends_along() -> None:
