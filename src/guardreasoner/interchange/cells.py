@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guardreasoner.data.benchmarks import find_benchmarks, read_benchmark
+from guardreasoner.data.benchmarks import cells_of, find_local, load_local
 from guardreasoner.errors import InputError
 from guardreasoner.types import Sample, Task
 
@@ -28,8 +28,12 @@ class CellRows:
 
 def load_cells(paths: Sequence[Path]) -> list[CellRows]:
     """Every cell of the benchmark files among `paths` or in folders among them."""
-    read = (read_benchmark(path) for path in find_benchmarks(paths))
-    return [CellRows(rows.benchmark.name, rows.benchmark.task, rows.samples, rows.difference) for rows in read]
+    cells: list[CellRows] = []
+    for loaded in map(load_local, find_local(paths)):
+        for benchmark in cells_of(loaded.rows):
+            annotated = tuple(sample for sample in loaded.samples if sample.labels.get(benchmark.task) is not None)
+            cells.append(CellRows(benchmark.name, benchmark.task, annotated, loaded.note(benchmark)))
+    return cells
 
 
 def one_cell(paths: Sequence[Path], name: str | None) -> CellRows:
