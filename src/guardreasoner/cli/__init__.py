@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from guardreasoner import __version__
-from guardreasoner.cli import benchmarks, check, evaluate, export, run, score
+from guardreasoner.cli import benchmarks, check, compare, evaluate, export, interchange, run, score
 from guardreasoner.errors import GuardReasonerError, Stopped
 
 COULD_NOT_JUDGE = 2
@@ -43,8 +43,10 @@ def _root(
 app.command("check")(check.check)
 run.register(app)
 app.command("benchmarks")(benchmarks.benchmarks)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("interchange")(interchange.interchange)
 app.command("score")(score.score)
 
 

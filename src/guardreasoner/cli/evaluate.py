@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from guardreasoner.metrics import Protocol
 from guardreasoner.types import Mode
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="Exchanges judged at once; 1 measures single checks.")
     ] = 32,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="strict: a row without an answer counts once, as wrong. released: the authors' own rule."),
+    ] = "strict",
     json: Annotated[bool, typer.Option("--json", help="One JSON document; figures are fractions.")] = False,
 ) -> None:
     """Judge benchmarks with a guard and score it beside the published figures.
@@ -86,8 +91,10 @@ def evaluate(
     """
     from guardreasoner.cli.own_files import own_files
     from guardreasoner.data.benchmarks import choose
+    from guardreasoner.data.published import benchmark_sizes
     from guardreasoner.guard import Guard
-    from guardreasoner.report.evaluation import Evaluation, show
+    from guardreasoner.report.cells import evaluation
+    from guardreasoner.report.evaluation import show
     from guardreasoner.stages import evaluate as stage
 
     files = own_files(file or (), column or (), value or ())
@@ -101,14 +108,16 @@ def evaluate(
     folder = output or Path("evaluation") / _file_name(guard.model)
     modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)
     cells = [
-        cell for each in modes for cell in _cells(chosen, guard, replicas, folder, each, limit=limit, batch=batch_size)
+        cell
+        for each in modes
+        for cell in _cells(chosen, guard, replicas, folder, each, limit=limit, batch=batch_size, protocol=protocol)
     ]
-    evaluation = Evaluation(model=guard.model, cells=tuple(cells))
-    stage.write_report(folder, evaluation)
+    report = evaluation(guard.model, cells, benchmark_sizes(), protocol)
+    stage.write_report(folder, report)
     if json:
-        print(evaluation.model_dump_json(indent=2))
+        print(report.model_dump_json(indent=2))
     else:
-        show(evaluation, Console())
+        show(report, Console())
         print(f"# kept in {folder}")
 
 
@@ -121,6 +130,7 @@ def _cells(
     *,
     limit: int | None,
     batch: int,
+    protocol: Protocol,
 ) -> Iterator[Cell]:
     """Every set judged once in one mode, and a cell for each line that was asked for."""
     from guardreasoner.data.published import guardreasoner_f1
@@ -143,7 +153,7 @@ def _cells(
     }
     for name, task, stem, note in chosen.asked:
         paper = {size: published[size, task, name] for size in SIZES if (size, task, name) in published}
-        yield cell_of(name, task, mode, judged[stem], paper_f1=paper, note=note)
+        yield cell_of(name, task, mode, judged[stem], paper_f1=paper, note=note, protocol=protocol)
 
 
 def _file_name(text: str) -> str:

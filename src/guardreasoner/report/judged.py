@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from guardreasoner.metrics import Prediction
-from guardreasoner.report.evaluation import Cell, cell
+from guardreasoner.engines.remote_answers import WITHHELD
+from guardreasoner.metrics import Prediction, Protocol
+from guardreasoner.report.cells import Cell, Pace, cell
 from guardreasoner.types import Exchange, Labels, Malformed, Mode, Record, Sample, Scores, Task, Verdict
 
 
@@ -31,8 +32,15 @@ class Judged(Record):
     problem: str | None = None
     text: str | None = None
     """All that the model wrote, where no answer could be read from it; else `reasoning` holds its words."""
+    refused: bool = False
+    """The model declined to judge; `declined` also knows the filters of servers."""
     batch_size: int | None = None
     """How many exchanges were judged at once; 1: `seconds` is what a single check takes."""
+
+    @property
+    def declined(self) -> bool:
+        """There is no answer because the model refused or its server withheld it."""
+        return self.refused or (self.problem or "").startswith(WITHHELD)
 
 
 def judged(
@@ -54,6 +62,7 @@ def judged(
         reasoning_tokens=usage.reasoning_tokens if usage else 0,
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
+        refused=isinstance(read, Malformed) and read.refused,
         text=(read.text or None) if isinstance(read, Malformed) else None,
         batch_size=batch_size,
     )
@@ -67,23 +76,51 @@ def cell_of(
     *,
     paper_f1: Mapping[str, float] | None = None,
     note: str | None = None,
+    protocol: Protocol = "strict",
 ) -> Cell:
     """The figures of one task over the rows that are annotated for it."""
     annotated = [row for row in rows if row.gold.get(task) is not None]
-    predictions = [
-        Prediction(gold=row.gold.get(task) or "", predicted=None if row.labels is None else row.labels.get(task))
-        for row in annotated
-    ]
     return cell(
         benchmark,
         task,
         mode,
-        predictions,
+        predictions_of(annotated, task),
         seconds=sum(row.seconds for row in annotated),
         reasoning_tokens=sum(row.reasoning_tokens for row in annotated),
         shortened=sum(row.shortened for row in annotated),
         paper_f1=paper_f1 or {},
         note=note,
+        protocol=protocol,
+        single=pace([row for row in annotated if row.batch_size == 1]),
+        batched=pace([row for row in annotated if row.batch_size is not None and row.batch_size > 1]),
+    )
+
+
+def predictions_of(rows: Iterable[Judged], task: Task) -> list[Prediction]:
+    """What the metrics need of the rows that are annotated for `task`."""
+    return [
+        Prediction(
+            gold=gold,
+            predicted=None if row.labels is None else row.labels.get(task),
+            score=None if row.scores is None else row.scores.get(task),
+            refused=row.declined,
+        )
+        for row in rows
+        if (gold := row.gold.get(task)) is not None
+    ]
+
+
+def pace(rows: Sequence[Judged]) -> Pace | None:
+    """What a check took, over rows that ran in the same way; None without rows."""
+    if not rows:
+        return None
+    prompts = [row.prompt_tokens for row in rows if row.prompt_tokens is not None]
+    return Pace(
+        batch_size=max(row.batch_size or 1 for row in rows),
+        checks=len(rows),
+        seconds=sum(row.seconds for row in rows) / len(rows),
+        prompt_tokens=sum(prompts) / len(prompts) if prompts else None,
+        reasoning_tokens=sum(row.reasoning_tokens for row in rows) / len(rows),
     )
 
 
