@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from guardreasoner.formats.names import FORMAT_NAMES
 from guardreasoner.types import Mode
 
 
@@ -18,10 +19,15 @@ def evaluate(
         typer.Option(metavar="DIR_OR_FILE", help="The authors' benchmark JSON, or a folder of them. Can be repeated."),
     ],
     model: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH|URL", help="The guard; without it the embedded one.")
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH|URL",
+            help="The guard; without it the embedded one. URL#NAME names a model of a server; `always-positive` and "
+            "what `guardreasoner floor` wrote are the floors.",
+        ),
     ] = None,
     format: Annotated[
-        str | None, typer.Option("--format", help="How the model is asked: paper or nano; default by the model.")
+        str | None, typer.Option("--format", help=f"How the model is asked: {FORMAT_NAMES}; default by the model.")
     ] = None,
     mode: Annotated[
         Literal["reason", "fast", "both"], typer.Option(help="With reasoning, without it, or one after the other.")
@@ -49,6 +55,12 @@ def evaluate(
 
     sets = [read_benchmark(path) for path in find_benchmarks(data)]
     guard = Guard(model, format=format)
+    for rows in sets:
+        if rows.benchmark.task not in guard.tasks:
+            typer.echo(
+                f"{rows.benchmark.name}: {guard.format.name} does not judge {rows.benchmark.task.value}", err=True
+            )
+    sets = [rows for rows in sets if rows.benchmark.task in guard.tasks]
     folder = output or Path("evaluation") / re.sub(r"[^\w.-]+", "-", guard.model).strip("-.")
     published = guardreasoner_f1()
     modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)

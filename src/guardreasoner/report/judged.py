@@ -29,6 +29,8 @@ class Judged(Record):
     shortened: bool = False
     """The exchange did not fit the model: the middle of its texts was left out."""
     problem: str | None = None
+    refused: bool | None = None
+    """True: the model declined to judge (`problem` says so), as hosted chat models do; else None."""
 
 
 def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float) -> Judged:
@@ -48,6 +50,7 @@ def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, second
         reasoning_tokens=usage.reasoning_tokens if usage else 0,
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
+        refused=True if isinstance(read, Malformed) and read.refused else None,
     )
 
 
@@ -77,6 +80,18 @@ def cell_of(
         paper_f1=paper_f1 or {},
         note=note,
     )
+
+
+def refusals_as_positive(rows: Iterable[Judged]) -> list[Judged]:
+    """The paper's protocol: a model that declines to judge has said harmful, and refusal, to what was asked of it."""
+    return [
+        row.model_copy(update={"labels": _positive(row.gold)}) if row.refused and row.labels is None else row
+        for row in rows
+    ]
+
+
+def _positive(gold: Labels) -> Labels:
+    return Labels.model_validate({task.value: task.positive for task in gold.tasks})
 
 
 def digest(exchange: Exchange) -> str:
