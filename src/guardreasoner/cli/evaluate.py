@@ -55,11 +55,9 @@ def evaluate(
 
     sets = [read_benchmark(path) for path in find_benchmarks(data)]
     guard = Guard(model, format=format)
-    for rows in sets:
-        if rows.benchmark.task not in guard.tasks:
-            typer.echo(
-                f"{rows.benchmark.name}: {guard.format.name} does not judge {rows.benchmark.task.value}", err=True
-            )
+    for name, task in ((rows.benchmark.name, rows.benchmark.task) for rows in sets):
+        if task not in guard.tasks:
+            typer.echo(f"{name}: left out, {guard.format.name} does not judge {task.value}", err=True)
     sets = [rows for rows in sets if rows.benchmark.task in guard.tasks]
     folder = output or Path("evaluation") / re.sub(r"[^\w.-]+", "-", guard.model).strip("-.")
     published = guardreasoner_f1()
