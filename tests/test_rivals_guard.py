@@ -47,7 +47,8 @@ def test_label_is_what_was_written_and_score_its_share_at_that_place() -> None:
     engine = Noting("\n\nunsafe\nS1", probabilities(unsafe=0.6, safe=0.2))
     verdict = Guard(engine, format="llama-guard-3").check("Call him a fool.")
     assert verdict.labels == Labels(prompt_harmfulness="harmful")
-    assert verdict.scores == Scores(prompt_harmfulness=pytest.approx(0.75))
+    assert verdict.scores is not None
+    assert verdict.scores.prompt_harmfulness == pytest.approx(0.75)
     assert [(text[-2:], words) for text, words in engine.chosen] == [("\n\n", ("unsafe", "safe"))]
 
 
@@ -103,7 +104,7 @@ def test_one_unreadable_message_leaves_the_exchange_unread() -> None:
 
 
 def test_request_alone_is_no_row_for_a_judge_of_responses() -> None:
-    with pytest.raises(InputError, match="^md-judge judges responses alone, and there is none$"):
+    with pytest.raises(InputError, match=r"^md-judge judges responses alone, and there is none$"):
         Guard(ScriptedEngine("safe"), format="md-judge").check("Hello")
 
 

@@ -34,9 +34,10 @@ class BeaverDamJudge:
         return self._model
 
     def judge(self, exchanges: Sequence[Exchange], thresholds: Mapping[Task, float]) -> list[Verdict | Malformed]:
-        scores: list[float] = []
-        for start in range(0, len(exchanges), self._batch_size):
-            scores += self._harm([text_of(exchange) for exchange in exchanges[start : start + self._batch_size]])
+        texts, scores = [text_of(exchange) for exchange in exchanges], list[float]()
+        size = self._batch_size if self._open()[1].pad_token_id is not None else 1
+        for start in range(0, len(texts), size):
+            scores += self._harm(texts[start : start + size])
         return [verdict_of({self.tasks[0]: score}, thresholds, self._model) for score in scores]
 
     def _harm(self, texts: Sequence[str]) -> list[float]:
@@ -45,7 +46,7 @@ class BeaverDamJudge:
         end: str = tokenizer.eos_token or ""
         ids = tokenizer(
             [text + end for text in texts],
-            padding=True,
+            padding=len(texts) > 1,
             truncation=True,
             max_length=MAX_TOKENS,
             return_tensors="pt",
@@ -86,8 +87,6 @@ def _load(transformers: Any, model: str, device: str) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         first = " ".join(str(error).split(". ")[0].split())
         raise EngineError(f"{model}: no sequence classifier could be loaded: {first}") from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if network.config.pad_token_id is None:
+    if tokenizer.pad_token_id is not None:  # where a row ends is found by it
         network.config.pad_token_id = tokenizer.pad_token_id
     return tokenizer, network.to(device).eval()

@@ -7,6 +7,7 @@ judged by itself, the response by itself. A threshold other than 0.5 decides by 
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -55,6 +56,11 @@ class ModerationJudge:
             backoff=backoff,
             connections=concurrency,
         )
+        self._finalizer = weakref.finalize(self, self._endpoint.close)
+
+    def close(self) -> None:
+        """Close the connections; they also close when the judge is no longer referred to."""
+        self._finalizer()
 
     @property
     def model(self) -> str:
