@@ -71,7 +71,7 @@ def test_stored_floor_gives_the_probabilities_of_scikit_learn(folder: Path) -> N
     from sklearn.linear_model import LogisticRegression
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)  # its own words, not ours
-    model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
+    model = LogisticRegression(C=10.0, class_weight="balanced", solver="liblinear")
     model.fit(vectorizer.fit_transform([row.exchange.prompt for row in SAMPLES]), [1] * 4 + [0] * 4)
     texts = ["Mock the fool, fool!", "Sing about bread", "zebra"]
     expected = model.predict_proba(vectorizer.transform(texts))[:, 1]

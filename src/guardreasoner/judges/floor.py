@@ -149,7 +149,7 @@ def _fitted(texts: Sequence[str], gold: Sequence[bool]) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("the bag-of-words floor", "floor") from error
     vectorizer: Any = tfidf(analyzer=terms, sublinear_tf=True, min_df=_least(len(texts)), max_features=MAX_WORDS)
-    model: Any = regression(C=10.0, class_weight="balanced", max_iter=1000)
+    model: Any = regression(C=10.0, class_weight="balanced", solver="liblinear")
     try:
         matrix = vectorizer.fit_transform(texts)
     except ValueError:  # no word is left
