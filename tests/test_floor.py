@@ -55,6 +55,11 @@ def test_always_positive_flags_everything() -> None:
     assert verdict.scores == Scores(prompt_harmfulness=1, response_refusal=1, response_harmfulness=1)
 
 
+def test_floor_is_asked_in_no_format() -> None:
+    with pytest.raises(InputError, match=r"^format 'paper': always-positive is a floor, which is asked in no format$"):
+        Guard("always-positive", format="paper").check("Hello")
+
+
 def test_bag_of_words_learns_the_words(folder: Path) -> None:
     guard = Guard(folder)
     found = {text: guard.check(text).labels.prompt_harmfulness for text in ("You fool.", "Bread and a song")}

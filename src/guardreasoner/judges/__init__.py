@@ -48,14 +48,17 @@ def open_judge(model: object, format: str | None) -> Judge | None:
         if not isinstance(model, str | Path):
             raise InputError("format beaverdam: expected a model, a folder or PKU-Alignment/beaver-dam-7b")
         return BeaverDamJudge(str(model))
+    floor = isinstance(model, str | Path) and (Path(model).expanduser() / FLOOR_FILE).is_file()
+    if format is not None and (floor or model == ALWAYS_POSITIVE):
+        raise InputError(f"format {format!r}: {model} is a floor, which is asked in no format")
     if model == ALWAYS_POSITIVE:
         from guardreasoner.judges.floor import AlwaysPositive
 
         return AlwaysPositive()
-    if isinstance(model, str | Path) and (Path(model).expanduser() / FLOOR_FILE).is_file():
+    if floor:
         from guardreasoner.judges.floor import BagOfWords
 
-        return BagOfWords(Path(model).expanduser())
+        return BagOfWords(Path(str(model)).expanduser())
     return None
 
 
