@@ -84,7 +84,9 @@ def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:
 
 
 def test_an_unknown_engine_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"^unknown engine 'vlm', expected one of embedded, hf, remote, scripted$"):
+    with pytest.raises(
+        InputError, match=r"^unknown engine 'vlm', expected one of chat, embedded, hf, remote, scripted$"
+    ):
         open_engine("org/name", engine="vlm")
 
 

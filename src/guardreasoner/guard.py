@@ -7,11 +7,16 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from guardreasoner.engines import Engine
 from guardreasoner.errors import InputError, MalformedAnswer
 from guardreasoner.formats import FORMATS, Format
+from guardreasoner.formats.rivals import OTHER_FORMATS, RIVAL_FORMATS, RivalFormat
 from guardreasoner.inputs import Asked, as_exchange, checked_budget, checked_mode, checked_thresholds
+from guardreasoner.judges import Judge, open_judge
+from guardreasoner.judges.direct import Direct
+from guardreasoner.judges.writing import Writing
 from guardreasoner.judging import Draft, Judging
 from guardreasoner.types import Exchange, Malformed, Mode, Task, Verdict
 
@@ -20,21 +25,23 @@ class Guard:
     """Judges exchanges. Nothing is loaded before the first check.
 
     Args:
-        model: None = the embedded guard; a folder, a hub id or a server's URL; or an engine.
+        model: None = the embedded guard; a folder, a hub id or a server's URL; an engine or a judge; or
+            `always-positive`, the floor below every guard.
         mode: `reason` thinks before it answers, `fast` answers at once.
         max_reasoning_tokens: where reasoning is cut; None = the format's own, 256 for `nano`, 2048 for `paper`.
         thresholds: P(positive label) from which a task's answer is its positive label, 0.5 where not given.
-        format: `paper`, `nano` or a Format; None = `nano` if the model knows its markers, else `paper`.
+        format: `paper`, `nano`, a rival's (docs/rivals.md) or a Format; None = `nano` if the model knows its markers,
+            else `paper`.
     """
 
     def __init__(
         self,
-        model: str | Path | Engine | None = None,
+        model: str | Path | Engine | Judge | None = None,
         *,
         mode: Mode = "reason",
         max_reasoning_tokens: int | None = None,
         thresholds: Mapping[Task, float] | None = None,
-        format: str | Format | None = None,
+        format: str | Format | RivalFormat | None = None,
     ) -> None:
         self._model = model
         self._format = format
@@ -54,32 +61,53 @@ class Guard:
         return self._opened
 
     def _open(self) -> Engine:
+        if self._judge is not None:
+            raise InputError(f"{self._judge.model} has no engine: it gives no text")
         if self._model is None or isinstance(self._model, str | Path):
             from guardreasoner.engines.opening import open_engine
 
-            return open_engine(self._model)
-        return self._model
+            asks_chat = str(self._model).startswith("http") and self._format in ("chat", "chat-cot")
+            return open_engine(self._model, engine="chat" if asks_chat else None)
+        return cast("Engine", self._model)
+
+    @cached_property
+    def _judge(self) -> Judge | None:
+        """What judges without an engine, where that is what the model is."""
+        if self._model is not None and hasattr(self._model, "judge"):
+            return cast("Judge", self._model)
+        return open_judge(self._model, self._format if isinstance(self._format, str) else None)
 
     def __getstate__(self) -> dict[str, object]:
         """A copy, or a guard in another process, opens its model itself."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_opened", "_opening")}
+        once = ("_opened", "_opening", "_judge", "format")
+        return {name: value for name, value in self.__dict__.items() if name not in once}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__ |= state | {"_opened": None, "_opening": threading.Lock()}
 
     @cached_property
-    def format(self) -> Format:
+    def format(self) -> Format | RivalFormat | Judge:
+        """How it is asked and read; a judge stands for itself."""
+        if self._judge is not None:
+            return self._judge
         if self._format is not None and not isinstance(self._format, str):
             return self._format
         name = self._format or ("nano" if _knows_markers(self.engine) else "paper")
-        if name not in FORMATS:
-            raise InputError(f"unknown format {name!r}, expected one of {', '.join(FORMATS)}")
-        return FORMATS[name]
+        found = FORMATS.get(name) or RIVAL_FORMATS.get(name)
+        if found is None:
+            known = ", ".join((*FORMATS, *RIVAL_FORMATS, *OTHER_FORMATS))
+            raise InputError(f"unknown format {name!r}, expected one of {known}")
+        return found
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that it judges; rivals leave some out. What is not here has no label, whatever is asked."""
+        return getattr(self.format, "tasks", tuple(Task))
 
     @property
     def model(self) -> str:
         """The name that verdicts carry."""
-        return self.engine.model
+        return self.engine.model if self._judge is None else self._judge.model
 
     @cached_property
     def weights(self) -> str | None:
@@ -95,8 +123,13 @@ class Guard:
         return self.format.max_reasoning_tokens if self._budget is None else self._budget
 
     @property
-    def _judging(self) -> Judging:
-        return Judging(self.engine, self.format, self.thresholds, self.max_reasoning_tokens)
+    def _judging(self) -> Judging | Writing | Direct:
+        if self._judge is not None:
+            return Direct(self._judge, self.thresholds)
+        form, budget = self.format, self.max_reasoning_tokens
+        if hasattr(form, "choice"):  # what can be forced: our own formats
+            return Judging(self.engine, cast("Format", form), self.thresholds, budget)
+        return Writing(self.engine, cast("RivalFormat", form), self.thresholds, budget)
 
     def check(self, prompt: str, response: str | None = None, *, mode: Mode | None = None) -> Verdict:
         """Judge one exchange.

@@ -121,6 +121,7 @@ class Malformed(Record):
     text: str
     reason: str
     refused: bool = False
+    """The model declined to judge, as hosted chat models do: no answer, and no fault of the format either."""
 
 
 class SFTExample(Record):
@@ -232,6 +233,7 @@ class Completion(Record):
     """One sampled text. `logprobs`: natural-log probability of each token (temperature 1), where asked for."""
 
     text: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "refused"]
+    """`refused`: the model or its server declined to answer; `text` is what it said instead."""
     num_tokens: int
     logprobs: tuple[float, ...] | None = None

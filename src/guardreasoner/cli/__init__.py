@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from guardreasoner import __version__
-from guardreasoner.cli import benchmarks, check, compare, evaluate, export, interchange, run, score
+from guardreasoner.cli import benchmarks, check, compare, evaluate, export, floor, interchange, run, score
 from guardreasoner.errors import GuardReasonerError, Stopped
 
 COULD_NOT_JUDGE = 2
@@ -46,6 +46,7 @@ app.command("benchmarks")(benchmarks.benchmarks)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("floor")(floor.floor)
 app.command("interchange")(interchange.interchange)
 app.command("score")(score.score)
 

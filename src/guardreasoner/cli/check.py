@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from guardreasoner.errors import InputError
+from guardreasoner.formats.names import FORMAT_NAMES
 from guardreasoner.jsonl import open_binary, reason
 from guardreasoner.types import Mode
 
@@ -22,7 +23,7 @@ Model = Annotated[
     str | None, typer.Option(help="A folder, a hub id or a server's address.", show_default="the embedded guard")
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="How the model is asked: paper or nano.", show_default="by the model")
+    str | None, typer.Option("--format", help=f"How the model is asked: {FORMAT_NAMES}.", show_default="by the model")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON record.")]
 Input = Annotated[Path | None, typer.Option(help="Judge every row of a .jsonl, .csv or .parquet file.")]

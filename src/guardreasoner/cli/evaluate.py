@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from guardreasoner.formats.names import FORMAT_NAMES
 from guardreasoner.metrics import Protocol
 from guardreasoner.types import Mode
 
@@ -55,7 +57,12 @@ def evaluate(
         typer.Option(metavar="[COLUMN:]VALUE=LABEL", help="What a value of --file stands for: 1=harmful."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH|URL", help="The guard; without it the embedded one.")
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH|URL",
+            help="The guard; without it the embedded one. URL#NAME names a model of a server; `always-positive` and "
+            "what `guardreasoner floor` wrote are the floors.",
+        ),
     ] = None,
     replica: Annotated[
         list[str] | None,
@@ -64,7 +71,7 @@ def evaluate(
         ),
     ] = None,
     format: Annotated[
-        str | None, typer.Option("--format", help="How the model is asked: paper or nano; default by the model.")
+        str | None, typer.Option("--format", help=f"How the model is asked: {FORMAT_NAMES}; default by the model.")
     ] = None,
     mode: Annotated[
         Literal["reason", "fast", "both"], typer.Option(help="With reasoning, without it, or one after the other.")
@@ -104,6 +111,7 @@ def evaluate(
     for sentence in chosen.missing:
         typer.echo(f"left out: {sentence}", err=True)
     guard = Guard(model, format=format)
+    chosen = _judged_by(guard, chosen)
     replicas = [Guard(address, format=format) for address in replica or ()]
     folder = output or Path("evaluation") / _file_name(guard.model)
     modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)
@@ -119,6 +127,16 @@ def evaluate(
     else:
         show(report, Console())
         print(f"# kept in {folder}")
+
+
+def _judged_by(guard: Guard, chosen: Chosen) -> Chosen:
+    """What of it the guard judges; what it does not is said."""
+    for each in chosen.asked:
+        if each.task not in guard.tasks:
+            typer.echo(f"left out: {each.name}, {guard.format.name} does not judge {each.task.value}", err=True)
+    asked = tuple(each for each in chosen.asked if each.task in guard.tasks)
+    stems = {each.stem for each in asked}
+    return replace(chosen, asked=asked, sets={stem: rows for stem, rows in chosen.sets.items() if stem in stems})
 
 
 def _cells(

@@ -57,11 +57,15 @@ def _rows(verdict: Verdict) -> list[tuple[str, str, str]]:
         (
             task.value.replace("_", " "),
             verdict.labels.get(task) or "",
-            "not given" if scores is None else f"P({task.positive}) = {scores.get(task) or 0:.2f}",
+            _score(task, None if scores is None else scores.get(task)),
         )
         for task in Task
         if verdict.labels.get(task) is not None
     ]
+
+
+def _score(task: Task, score: float | None) -> str:
+    return "not given" if score is None else f"P({task.positive}) = {score:.2f}"
 
 
 def _reasoning(verdict: Verdict) -> list[str]:

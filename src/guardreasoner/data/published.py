@@ -43,6 +43,11 @@ def guardreasoner_f1() -> MappingProxyType[tuple[str, Task, str], float]:
     return MappingProxyType({(row.size or "", row.task, row.benchmark): row.f1 for row in own})
 
 
+def method_f1(method: str) -> dict[tuple[Task, str], float]:
+    """The figures of one method, such as `LLaMA Guard 3`: (task, benchmark or `weighted_average`) -> F1."""
+    return {(row.task, row.benchmark): row.f1 for row in published() if row.method == method}
+
+
 @cache
 def benchmark_sizes() -> MappingProxyType[Task, MappingProxyType[str, int]]:
     """Samples per benchmark as published: the weights of the paper's averages, in the paper's order."""

@@ -9,7 +9,7 @@ from guardreasoner.types import Completion, SamplingParams
 
 
 class Engine(Protocol):
-    """A model that continues text. Implementations: `embedded`, `hf`, `remote`, `scripted`.
+    """A model that continues text. Implementations: `chat`, `embedded`, `hf`, `remote`, `scripted`.
 
     Every method is safe to call with an empty sequence. A failure of the model or its server is an `EngineError`;
     a prompt that does not fit `context_length` is an `InputError` naming its index and token count.

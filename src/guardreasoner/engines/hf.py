@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,17 @@ class HFEngine:
 
     def count_tokens(self, text: str) -> int:
         return len(self._encode(text))
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, Any]]) -> str | None:
+        """`messages` as the checkpoint's own chat template writes them, up to where the model answers."""
+        if not self._tokenizer.chat_template:
+            return None
+        try:
+            return self._tokenizer.apply_chat_template(
+                [dict(each) for each in messages], tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:
+            raise EngineError(f"{self._model}: its chat template failed: {error}") from error
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         """As the protocol says. Sampling with a seed repeats for the same prompts, batch size and device."""

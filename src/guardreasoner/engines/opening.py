@@ -13,12 +13,12 @@ from guardreasoner.errors import InputError
 if TYPE_CHECKING:
     from guardreasoner.engines import Engine
 
-EngineName = Literal["embedded", "hf", "remote", "scripted"]
+EngineName = Literal["chat", "embedded", "hf", "remote", "scripted"]
 EXPECTED = (
     "expected a folder with model.onnx (exported for the embedded engine), a folder with config.json and "
     "model.safetensors or a hub id such as org/name (transformers), or a server's address that starts with http://"
 )
-_READ = ("*.onnx", "*.onnx_data", "*.safetensors", "*config.json", "tokenizer*", "vocab*", "merges.txt")
+_READ = ("*.onnx", "*.onnx_data", "*.safetensors", "*config.json", "tokenizer*", "vocab*", "merges.txt", "floor.json")
 _WHOLE, _SPOT = 64 * 2**20, 64 * 2**10
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -28,7 +28,7 @@ def open_engine(model: str | Path | None = None, /, *, engine: str | None = None
 
     Args:
         model: a folder, a hub id or a server's address. With `engine="scripted"` the text that is always said.
-        engine: `embedded`, `hf`, `remote` or `scripted`; None = found out from `model`.
+        engine: `chat`, `embedded`, `hf`, `remote` or `scripted`; None = found out from `model`.
         options: handed to the engine, such as `device` of `hf`, or `timeout` and `model` (its name there) of `remote`.
 
     Raises:
@@ -45,10 +45,19 @@ def open_engine(model: str | Path | None = None, /, *, engine: str | None = None
             from guardreasoner.engines.hf import HFEngine
 
             return HFEngine(expanduser(_required(model, name)), **options)
+        case "chat":
+            from guardreasoner.engines.chat import ChatEngine
+
+            return ChatEngine(str(_required(model, name)), **options)
         case "remote":
             from guardreasoner.engines.remote import RemoteEngine
+            from guardreasoner.engines.served import served_at
 
-            return RemoteEngine(str(_required(model, name)), **options)
+            address = str(_required(model, name))
+            if "#" in address:  # which of the server's models
+                address, served = served_at(address)
+                options = {"model": served, **options}
+            return RemoteEngine(address, **options)
         case "scripted":
             from guardreasoner.engines.scripted import ScriptedEngine
 
