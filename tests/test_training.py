@@ -64,10 +64,10 @@ def test_sft_loss_is_the_weighted_sum_over_the_units() -> None:
 def test_shared_beginnings_stand_in_a_row_once() -> None:
     rows = list(pack(EXAMPLES, 100))
     assert [len(row.ids) for row in rows] == [11, 3]  # 18 and 3 tokens apart
-    assert rows[0].ids == [5, 6, 7, 8, 9, 10, 11, 12, 20, 21, 22]
-    assert rows[0].parents == [-1, 0, 1, 2, 3, 4, 2, 6, 3, 8, 9]
-    assert rows[0].depths == [0, 1, 2, 3, 4, 5, 3, 4, 4, 5, 6]
-    assert rows[0].learnt == [4, 5, 7, 8, 9, 10]
+    assert list(rows[0].ids) == [5, 6, 7, 8, 9, 10, 11, 12, 20, 21, 22]
+    assert list(rows[0].parents) == [-1, 0, 1, 2, 3, 4, 2, 6, 3, 8, 9]
+    assert list(rows[0].depths) == [0, 1, 2, 3, 4, 5, 3, 4, 4, 5, 6]
+    assert list(rows[0].learnt) == [4, 5, 7, 8, 9, 10]
 
 
 def test_row_never_grows_past_the_longest_allowed() -> None:
