@@ -24,6 +24,7 @@ from guardreasoner.recipe import Optimisation
 from guardreasoner.training.checkpoints import written
 from guardreasoner.training.learner import Batch, causal
 from guardreasoner.training.objectives import Objective
+from guardreasoner.training.optimizers import optimizer_of
 from guardreasoner.training.plan import Plan
 
 R = TypeVar("R")
@@ -87,10 +88,19 @@ class PlannedBatches(Dataset[dict[str, Tensor]]):
 class PlannedTrainer(Trainer):
     """Takes micro-batches as they are planned, sums their losses to the step's, stops where going on makes no sense."""
 
-    def __init__(self, *, run: Plan, **options: Any) -> None:
+    def __init__(self, *, run: Plan, section: Optimisation, **options: Any) -> None:
         super().__init__(**options)
-        self._plan = run
+        self._plan, self._section = run, section
         self.loss_is_scaled_for_ga = True  # a step's losses add up to its mean already
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Ours, of whole weights: it is called before they are spread."""
+        if self._section.optimizer == "muon" and (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            raise InputError(
+                "`optimizer`: found 'muon', which needs whole matrices, expected 'adamw' with FSDP or ZeRO"
+            )
+        self.optimizer = optimizer_of(self.model, self._section)
+        return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
         assert isinstance(self.train_dataset, PlannedBatches)
@@ -163,6 +173,7 @@ def arguments_of(section: Optimisation, folder: Path, run: Plan) -> TrainingArgu
         save_steps=section.save_steps,
         save_total_limit=2,
         seed=section.seed,
+        learning_rate=section.learning_rate,
         bf16=section.bf16,
         report_to=reporters(section) or "none",
         disable_tqdm=True,
@@ -190,14 +201,6 @@ def reporters(section: Optimisation) -> list[str]:
         if find_spec(name) is None and find_spec({"tensorboard": "tensorboardX"}.get(name, name)) is None:
             raise InputError(f"`report_to`: {name} is not installed here: `pip install {name}`")
     return list(section.report_to)
-
-
-def check_optimizer(section: Optimisation, trainer: Trainer) -> None:
-    """Muon needs whole matrices."""
-    if section.optimizer == "muon" and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-        raise InputError(
-            "`optimizer` = 'muon' needs whole matrices on each process, expected 'adamw' with FSDP or DeepSpeed"
-        )
 
 
 def only_batch(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -32,12 +32,10 @@ from guardreasoner.training.loop import (
     PlannedBatches,
     PlannedTrainer,
     arguments_of,
-    check_optimizer,
     is_scaled,
     only_batch,
 )
 from guardreasoner.training.objectives import Objective, SFTObjective
-from guardreasoner.training.optimizers import optimizer_of
 from guardreasoner.training.plan import plan
 from guardreasoner.training.progress import Progressing
 
@@ -122,8 +120,6 @@ def train(
     batches = PlannedBatches(run, rows, objective, model, folder.name)
     tokens = [sum(objective.tokens(rows[row]) for row in run.rows(step)) for step in range(len(run.steps))]
     progress = Progressing(folder, tokens)
-        folder, [sum(objective.tokens(rows[row]) for row in run.rows(step)) for step in range(len(run.steps))]
-    )
     last = _goes_on_from(folder)
     with learning(model, objective):
         trainer = PlannedTrainer(
@@ -132,12 +128,11 @@ def train(
             train_dataset=batches,
             data_collator=only_batch,
             callbacks=[progress],
-            optimizers=(optimizer_of(model, section), None),
             compute_loss_func=is_scaled,
             run=run,
+            section=section,
         )
         trainer.remove_callback(PrinterCallback)
-        check_optimizer(section, trainer)
         try:
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
         finally:
