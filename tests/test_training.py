@@ -1,7 +1,6 @@
 """Losses by hand, batches, and a run that goes on after kill -9."""
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ from guardreasoner.training.embeddings import word_vectors  # noqa: E402
 from guardreasoner.training.losses import sft_loss, token_losses  # noqa: E402
 from guardreasoner.training.optimizers import Together, optimizer_of  # noqa: E402
 from guardreasoner.training.packing import Example, Row, line, pack  # noqa: E402
-from guardreasoner.training.trainer import last_checkpoint  # noqa: E402
 
 # Two states over a vocabulary of two; the identity as head, so states are logits.
 HIDDEN = torch.tensor([[[0.0, 0.0], [math.log(3), 0.0]], [[0.0, math.log(4)], [9.0, 9.0]]])
@@ -163,15 +161,3 @@ def test_grouping_by_length_keeps_padding_small() -> None:
 
 def test_a_row_longer_than_a_batch_gets_one_of_its_own() -> None:
     assert sorted(map(sorted, length_grouped([500, 3, 3], 10, seed=0))) == [[0], [1, 2]]
-
-
-def test_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    for name, state in (("checkpoint-9", '{"global_step": 9}'), ("checkpoint-10", '{"glob')):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "trainer_state.json").write_text(state)
-    (tmp_path / "checkpoint-11").mkdir()
-    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
-
-
-def test_no_checkpoint_is_a_new_beginning(tmp_path: Path) -> None:
-    assert last_checkpoint(tmp_path / "missing") is None
