@@ -23,7 +23,6 @@ from guardreasoner.training.packing import Example, pack  # noqa: E402
 from guardreasoner.training.sft import train_sft  # noqa: E402
 from guardreasoner.types import Completion, SamplingParams, SFTExample  # noqa: E402
 
-
 SHORT = "Bread.\n\nAnswers: \nRequest: unharmful\nCompletion: compliance\nResponse: unharmful"
 
 
