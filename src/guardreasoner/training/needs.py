@@ -99,8 +99,10 @@ def memory(
 
 
 def _frozen_bytes(shape: Shape, lora: LoraSection, each: int) -> float:
-    """A frozen base: 2 or 4 bytes per weight; in nf4 the matrices take 4 bits and 0.127 bits of constants per weight
-    (Dettmers et al. 2023, QLoRA, section 3)."""
+    """A frozen base: 2 or 4 bytes per weight, in nf4 the matrices 4.127 bits.
+
+    4 bits, and 0.127 of constants that are quantized too (Dettmers et al. 2023, QLoRA, section 3).
+    """
     if lora.quantize == "none":
         return each * shape.parameters
     matrices = shape.num_hidden_layers * shape.linear
@@ -124,8 +126,10 @@ def _activation_bytes(shape: Shape, section: SFTSection | DPOSection) -> float:
 
 
 def flop(shape: Shape, tokens: Tokens, section: SFTSection | DPOSection) -> float:
-    """Of all epochs: 6 per weight and token (Kaplan et al. 2020), 2 forward and 4 backward, 2 more where activations
-    are computed again; the vocabulary only at learnt tokens. Adapters save the weights' own gradients, 2 of the 6.
+    """Of all epochs: 6 per weight and token, 2 forward and 4 backward (Kaplan et al. 2020, section 2.1).
+
+    2 more where activations are computed again; adapters save the weights' own gradients, 2 of the 6. The projection
+    onto the vocabulary counts at learnt tokens alone.
     Attention adds 6 x layers x width x length (PaLM, appendix B, halved: causal).
     """
     again = 2 if section.gradient_checkpointing else 0

@@ -50,12 +50,18 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All, embeddings included; tied ones count once."""
-        return self.num_hidden_layers * self.layer + self.hidden_size + self.head * (1 if self.tie_word_embeddings else 2)
+        return (
+            self.num_hidden_layers * self.layer + self.hidden_size + self.head * (1 if self.tie_word_embeddings else 2)
+        )
 
     def adapters(self, r: int) -> int:
         """LoRA parameters of rank `r` on all seven matrices of every layer: r x (in + out) each."""
         query, key = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
-        ends = 2 * (self.hidden_size + query) + 2 * (self.hidden_size + key) + 3 * (self.hidden_size + self.intermediate_size)
+        ends = (
+            2 * (self.hidden_size + query)
+            + 2 * (self.hidden_size + key)
+            + 3 * (self.hidden_size + self.intermediate_size)
+        )
         return self.num_hidden_layers * r * ends
 
 
