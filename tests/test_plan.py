@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from pytest import CaptureFixture
 
 from guardreasoner.cli import status_of
 from guardreasoner.recipe import LoraSection, SFTSection, load_recipe
@@ -80,7 +79,7 @@ def test_work_and_hours_by_hand() -> None:
     assert hours(989e12 * 3600, GPUS["H100"], devices=2, utilisation=0.5) == 1.0
 
 
-def test_authors_recipe_fits_four_h100(capsys: CaptureFixture[str]) -> None:
+def test_authors_recipe_fits_four_h100(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(["plan", str(RECIPES / "guardreasoner-8b.toml"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [stage["stage"] for stage in said["stages"]] == ["sft", "ensemble m1", "ensemble m2", "ensemble m3", "dpo"]
@@ -88,13 +87,13 @@ def test_authors_recipe_fits_four_h100(capsys: CaptureFixture[str]) -> None:
     assert said["devices"][0]["fits"] is True
 
 
-def test_what_does_not_fit_is_said_and_is_the_exit_status(capsys: CaptureFixture[str]) -> None:
+def test_what_does_not_fit_is_said_and_is_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     recipe = str(RECIPES / "guardreasoner-8b.toml")
     assert status_of(["plan", recipe, "--gpu", "H100", "--sharding", "none"]) == 1
     assert "H100 x 1, none: DOES NOT FIT" in capsys.readouterr().out
 
 
-def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
+def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = SFTExample(id="1", source="desk", prompt="p" * 400, completion="c" * 200)
     (tmp_path / "reasoning.jsonl").write_text((row.model_dump_json() + "\n") * 3)
     status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", f"output={tmp_path}", "--json"])
@@ -111,7 +110,7 @@ def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: CaptureFix
         (["--set", "model.base=./nowhere/at/all"], "error: ./nowhere/at/all: no such folder"),
     ],
 )
-def test_bad_options_are_one_sentence(options: list[str], said: str, capsys: CaptureFixture[str]) -> None:
+def test_bad_options_are_one_sentence(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), *options]) == 2
     assert capsys.readouterr().err.startswith(said)
 

@@ -123,11 +123,12 @@ def read_shape(path: Path) -> Shape:
 
 def _from_hub(base: str) -> Path:
     try:
-        from huggingface_hub import hf_hub_download
+        import huggingface_hub as hub
     except ImportError:
         raise InputError(f"{base}: no such folder, and the hub needs `pip install 'guardreasoner[train]'`") from None
     try:
-        return Path(hf_hub_download(base, "config.json"))
+        download: Any = hub.hf_hub_download  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return Path(download(base, "config.json"))
     except (OSError, ValueError) as error:
         first = " ".join(str(error).split()).split(". ")[0]
         raise InputError(f"{base}: no such folder, and no config.json from the hub: {first}") from None
