@@ -95,6 +95,7 @@ def test_checkpoint_is_a_plain_folder_of_the_model(whole: Path) -> None:
     assert torch.isfinite(model(input_ids=torch.tensor([[1, 2]])).logits).all()
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft 0.21
 def test_adapters_alone_are_trained_and_kept(tmp_path: Path) -> None:
     model = get_peft_model(small_model(), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
     frozen = model.get_base_model().model.embed_tokens.weight.clone()
