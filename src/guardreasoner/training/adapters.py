@@ -41,7 +41,8 @@ def open_trainable(start: str, section: Optimisation, lora: LoraSection | None) 
         bnb_4bit_compute_dtype=dtype,
     )
     model = open_model(start, dtype=dtype, quantization_config=four_bits)
-    for module in model.modules():
+    modules: Any = model.modules()
+    for module in modules:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # bitsandbytes 0.50 repacks weights for CPU inference at the first forward pass in evaluation mode, and
             # through those no gradient flows, in training mode neither
