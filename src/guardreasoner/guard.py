@@ -30,8 +30,8 @@ class Guard:
         mode: `reason` thinks before it answers, `fast` answers at once.
         max_reasoning_tokens: where reasoning is cut; None = the format's own, 256 for `nano`, 2048 for `paper`.
         thresholds: P(positive label) from which a task's answer is its positive label, 0.5 where not given.
-        format: `paper`, `nano`, a rival's (docs/rivals.md) or a Format; None = `nano` if the model knows its markers,
-            else `paper`.
+        format: `paper`, `paper-llama3`, `nano`, a rival's (docs/rivals.md) or a Format; None = the one that the model's
+            folder remembers from its training, else `nano` if the model knows its markers, else `paper`.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Guard:
             return self._judge
         if self._format is not None and not isinstance(self._format, str):
             return self._format
-        name = self._format or ("nano" if _knows_markers(self.engine) else "paper")
+        name = self._format or self._remembered or ("nano" if _knows_markers(self.engine) else "paper")
         found = FORMATS.get(name) or RIVAL_FORMATS.get(name)
         if found is None:
             known = ", ".join((*FORMATS, *RIVAL_FORMATS, *OTHER_FORMATS))
@@ -103,6 +103,15 @@ class Guard:
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that it judges; rivals leave some out. What is not here has no label, whatever is asked."""
         return getattr(self.format, "tasks", tuple(Task))
+
+    @property
+    def _remembered(self) -> str | None:
+        """What training left beside the weights; an engine that was handed in is not asked."""
+        if self._model is None or isinstance(self._model, str | Path):
+            from guardreasoner.engines.opening import remembered_format
+
+            return remembered_format(self._model)
+        return None
 
     @property
     def model(self) -> str:

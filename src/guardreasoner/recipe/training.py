@@ -33,7 +33,8 @@ class Optimisation(Record):
 
     learning_rate: float = Field(gt=0)
     batch_size: int | None = Field(default=None, ge=1)
-    """Examples per optimizer step, over all devices; None = what fits `batch_tokens`."""
+    """Rows per optimizer step, over all devices: examples, or packs of examples that share most of their prompts.
+    None = what fits `batch_tokens` on each device."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: orthogonalised momentum for the weight matrices, AdamW for the rest; from random weights it needs fewer
     tokens."""
@@ -89,6 +90,11 @@ class SFTSection(Optimisation):
     template: Literal["plain", "llama3"] = "plain"
     """`plain`: the text that the guard is given. `llama3`: that text in the chat template in which the authors trained
     and did not infer (LLaMA-Factory's `llama3`); the guard then gives it too, so that both are equal here."""
+    unannotated: Literal["keep", "mask"] = "keep"
+    """Answers to tasks that nobody annotated, which are the teacher's word: learnt as the others (the authors), or not
+    learnt, only read."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """`drop`: the answers alone are taught, the labels-only baseline of the paper's ablation."""
     lora: LoraSection | None = None
 
 

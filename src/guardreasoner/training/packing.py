@@ -7,6 +7,7 @@ exactly what it would see in a row of its own.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,11 +19,15 @@ Average = Literal["token", "row"]
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times."""
+    """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times.
+
+    `masked`: positions after the prompt that are read and not learnt.
+    """
 
     ids: Sequence[int]
     prompt: int
     weight: float = 1.0
+    masked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class _Tree:
 
     def add(self, example: Example, path: Sequence[int]) -> None:
         """Hang what comes after `path` below it. Answers are never shared: each is learnt for itself."""
-        learnt = len(example.ids) - example.prompt
+        learnt = len(example.ids) - example.prompt - len(example.masked)
         at = path[-1] if path else -1
         for depth in range(len(path), len(example.ids)):
             here = len(self.ids)
@@ -101,11 +106,16 @@ class _Tree:
             self._depths.append(depth)
             if depth < example.prompt:
                 self._children[at, example.ids[depth]] = here
-            else:
+            elif depth not in example.masked:
                 self._learnt.append(here)
                 self._weights.append(example.weight / learnt if self._average == "row" else example.weight)
             at = here
         self._units += 1 if self._average == "row" else learnt
 
     def row(self) -> Row:
-        return Row(self.ids, self._parents, self._depths, self._learnt, self._weights, self._units)
+        """Kept small: a corpus of 60 million tokens is held as rows."""
+        ids, learnt = array("i", self.ids), array("i", self._learnt)
+        if self._depths[-1] == len(ids) - 1:  # nothing branches
+            return Row(ids, range(-1, len(ids) - 1), range(len(ids)), learnt, self._weights, self._units)
+        parents, depths = array("i", self._parents), array("i", self._depths)
+        return Row(ids, parents, depths, learnt, self._weights, self._units)
