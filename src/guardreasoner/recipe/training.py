@@ -89,6 +89,11 @@ class SFTSection(Optimisation):
     template: Literal["plain", "llama3"] = "plain"
     """`plain`: the text that the guard is given. `llama3`: that text in the chat template in which the authors trained
     and did not infer (LLaMA-Factory's `llama3`); the guard then gives it too, so that both are equal here."""
+    unannotated: Literal["keep", "mask"] = "keep"
+    """Answers to tasks that nobody annotated, which are the teacher's word: learnt as the others (the authors), or not
+    learnt, only read."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """`drop`: the answers alone are taught, the labels-only baseline of the paper's ablation."""
     lora: LoraSection | None = None
 
 
