@@ -284,6 +284,29 @@ def test_member_has_a_name_that_is_a_folder_of_its_own(name: str) -> None:
         recipe_of(Path("x"), ensemble={"leave_out": {name: ["own"]}})
 
 
+def test_member_is_trained_without_its_sources(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    folder = RunFolder(tmp_path)
+    make_tiny_checkpoint(tmp_path / "base")
+    examples(folder, "Aegis", "Aegis", "ToxicChat", "WildGuard")
+    options = {"batch_tokens": 64, "bf16": False, "epochs": 2}
+    recipe = recipe_of(
+        tmp_path,
+        model={"base": str(tmp_path / "base")},
+        sft=options,
+        mine={"models": {"m2": "http://127.0.0.1:9"}},
+        ensemble={"leave_out": {"m1": ["Aegis", "ToxicChat"], "m2": ["WildGuard"]}},
+    )
+    ensemble.run(recipe, folder)
+    assert sorted(path.name for path in folder.ensemble.iterdir()) == ["m1", "m1.json"]  # m2 is served elsewhere
+    said = json.loads((folder.ensemble / "m1.json").read_text())
+    assert (said["sources left out"], said["tokens"]) == ({"Aegis": 2, "ToxicChat": 1}, 3)
+    weights = folder.ensemble / "m1" / "model" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    ensemble.run(recipe, folder)
+    assert weights.stat().st_mtime_ns == before
+
+
 # kill -9
 
 
