@@ -234,7 +234,9 @@ def test_recipe_without_the_section_mines_nothing_and_says_so(
 
 
 def test_model_that_is_not_trained_yet_is_named_with_its_stage(tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path, mine={"models": {"main": "x"}}, ensemble={"leave_out": {"m1": ["own"]}})
+    recipe = recipe_of(
+        tmp_path, mine={"models": {"main": "http://127.0.0.1:9"}}, ensemble={"leave_out": {"m1": ["own"]}}
+    )
     with pytest.raises(InputError, match=r"m1/model: not there; the stage `ensemble` makes it, or `mine\.models\.m1`"):
         mine.run(recipe, RunFolder(tmp_path))
 
@@ -242,6 +244,14 @@ def test_model_that_is_not_trained_yet_is_named_with_its_stage(tmp_path: Path) -
 def test_model_that_no_member_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"`mine\.models\.m9`: no such model, expected one of main"):
         mine.run(recipe_of(tmp_path, mine={"models": {"m9": "x"}}), RunFolder(tmp_path))
+
+
+def test_model_that_cannot_be_opened_is_named_before_any_is_asked(tmp_path: Path, address: str) -> None:
+    recipe = recipe_of(
+        tmp_path, mine={"models": {"main": address, "m1": "nowhere"}}, ensemble={"leave_out": {"m1": ["own"]}}
+    )
+    with pytest.raises(InputError, match=r"model 'nowhere': no such folder"):
+        mine.run(recipe, RunFolder(tmp_path))
 
 
 def test_checkpoint_of_the_embedded_format_is_mined_on_a_cpu(tmp_path: Path) -> None:
