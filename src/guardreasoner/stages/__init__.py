@@ -32,6 +32,8 @@ STAGES = (
     Stage("synthesize", "samples -> reasoning.jsonl, by the teacher"),
     Stage("pretrain", "text -> tokenizer/ and a language model, pretrain/model/", "train", spread=True),
     Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train", spread=True),
+    Stage("ensemble", "reasoning.jsonl, some sources left out -> ensemble/*/model/", "train", spread=True),
+    Stage("mine", "samples, these guards -> pairs.jsonl, a right and a wrong answer to each hard sample", "train"),
     Stage("quantize", "sft/model/ -> quantize/, what the embedded engine opens", "train"),
     Stage("evaluate", "quantize/ and dev.jsonl -> evaluate/"),
 )
