@@ -98,9 +98,7 @@ class PlannedTrainer(Trainer):
         spread = {"FSDP": self.is_fsdp_enabled, "DEEPSPEED": self.is_deepspeed_enabled}
         for name, used in spread.items():  # accelerate falls back in silence where there is no GPU
             if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" and not used and is_first():
-                said = (
-                    f"{name} is asked for, but accelerate does not use it on these devices: each holds the whole model"
-                )
+                said = f"{name} is asked for, but accelerate does not use it on these devices: each holds all weights"
                 Console(stderr=True).print(said, soft_wrap=True, highlight=False)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
