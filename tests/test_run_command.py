@@ -83,7 +83,12 @@ def test_second_run_changes_no_file(undisturbed: Path) -> None:
     assert stamps() == before
 
 
-def test_killed_run_ends_with_the_same_weights(undisturbed: Path, tmp_path: Path) -> None:
+def curve(folder: Path) -> list[tuple[int, float]]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(line["step"], line["loss"]) for line in map(json.loads, lines)]
+
+
+def test_killed_run_ends_with_the_same_weights_by_the_same_losses(undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "smoke"
     kill_when(folder, "pretrain/checkpoint-*/trainer_state.json")
     kill_when(folder, "sft/checkpoint-*/trainer_state.json")
@@ -92,6 +97,7 @@ def test_killed_run_ends_with_the_same_weights(undisturbed: Path, tmp_path: Path
     for name in ("pretrain", "sft"):
         weights = [(place / name / "model" / "model.safetensors").read_bytes() for place in (undisturbed, folder)]
         assert weights[0] == weights[1], name
+        assert curve(folder / name) == curve(undisturbed / name)
 
 
 def test_folder_of_another_recipe_is_refused(undisturbed: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from peft import LoraConfig, get_peft_model  # noqa: E402
-from train_small import losses, section, small_model, small_rows  # noqa: E402
+from train_small import losses, one_step, section, small_model, small_rows  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM  # noqa: E402
 
 from guardreasoner.errors import EngineError, InputError  # noqa: E402
@@ -69,16 +69,40 @@ def test_accumulated_steps_have_the_losses_of_steps_computed_at_once(whole: Path
     assert losses(tmp_path / "sft") == pytest.approx(losses(whole), rel=2e-5)
 
 
-def test_two_processes_have_the_losses_of_one(whole: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "sft"
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What two processes left behind, and what they said."""
+    folder = tmp_path_factory.mktemp("pair") / "sft"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", SCRIPT, folder]
-    # 64 tokens: several rounds of accumulation, and steps in which one process has nothing to do
+    # 64 tokens: several rounds of accumulation, and a step in which one process has nothing to do
     settings = json.dumps({"batch_size": 8, "batch_tokens": 64})
-    done = subprocess.run([*command, settings], capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run([*command, settings], capture_output=True, text=True, check=False, timeout=590)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert losses(folder) == pytest.approx(losses(whole), rel=2e-5)
-    assert done.stderr.count("12/12") == 1  # one bar
-    assert LlamaForCausalLM.from_pretrained(folder / "model").num_parameters() == small_model().num_parameters()
+    return folder, done.stderr
+
+
+@pytest.mark.timeout(600)  # two more processes load the libraries
+def test_two_processes_have_the_losses_of_one(whole: Path, pair: tuple[Path, str]) -> None:
+    assert losses(pair[0]) == pytest.approx(losses(whole), rel=2e-5)
+
+
+@pytest.mark.timeout(600)
+def test_one_of_two_processes_shows_progress_and_leaves_the_model(whole: Path, pair: tuple[Path, str]) -> None:
+    folder, said = pair
+    assert said.count("12/12") == 1
+    model = LlamaForCausalLM.from_pretrained(folder / "model")
+    other = LlamaForCausalLM.from_pretrained(whole / "checkpoint-12")
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.timeout(600)
+def test_model_spread_by_fsdp2_learns_the_same_and_is_gathered_whole(pair: tuple[Path, str]) -> None:
+    alone = small_model()
+    one_step(alone)
+    gathered = LlamaForCausalLM.from_pretrained(pair[0] / "spread")
+    for mine, theirs in zip(gathered.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
 
 
 def test_training_that_stopped_on_a_full_disk_goes_on_to_the_same_curve(whole: Path, tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.fsdp import fully_shard
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from guardreasoner.errors import GuardReasonerError
-from guardreasoner.processes import is_first
+from guardreasoner.processes import count, is_first, number
 from guardreasoner.recipe import SFTSection
+from guardreasoner.training.gathering import gather
+from guardreasoner.training.learner import Batch, learning
+from guardreasoner.training.objectives import SFTObjective
 from guardreasoner.training.packing import Example, Row, pack
 from guardreasoner.training.trainer import train
 
@@ -24,7 +28,7 @@ def small_model() -> LlamaForCausalLM:
     return LlamaForCausalLM(LlamaConfig(vocab_size=50, max_position_embeddings=128, tie_word_embeddings=True, **sizes))
 
 
-def small_rows(count: int = 42) -> list[Row]:
+def small_rows() -> list[Row]:
     """Rows of 6 to 40 tokens, some with two answers to one prompt."""
     chance = random.Random(0)
 
@@ -32,7 +36,7 @@ def small_rows(count: int = 42) -> list[Row]:
         return [chance.randrange(1, 50) for _ in range(chance.randrange(least, most))]
 
     examples: list[Example] = []
-    for _ in range(count):
+    for _ in range(42):
         prompt = some(4, 20)
         answers = [some(2, 10) for _ in range(chance.randrange(1, 3))]
         examples += [Example([*prompt, *answer], len(prompt), chance.choice((0.5, 1.0, 2.0))) for answer in answers]
@@ -47,6 +51,25 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def one_step(model: LlamaForCausalLM) -> float:
+    """Learn 8 rows, each process its share, on a model that is spread over them or whole; gather it. The loss."""
+    objective, rows = SFTObjective(), small_rows()[:8]
+    units = torch.tensor(float(sum(row.units for row in rows)))
+    with learning(model, objective):
+        if count() > 1:
+            for layer in model.model.layers:
+                fully_shard(layer)
+            # tied weights must be in one group, as accelerate has them
+            fully_shard([model.model.norm, model.model.embed_tokens, model.lm_head], reshard_after_forward=False)
+            fully_shard(model)
+        batch = objective.collate(rows[number() :: count()]) | {"units": units}
+        loss = model(Batch(batch)) * count()
+        loss.backward()
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
+        gather(model)
+    return loss.item() / count()
+
+
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     try:
@@ -55,3 +78,8 @@ if __name__ == "__main__":
         sys.exit(f"error: {error}")
     if is_first():
         trained.save_pretrained(place / "model")
+    if count() > 1:
+        spread = small_model()
+        one_step(spread)
+        if is_first():
+            spread.save_pretrained(place / "spread")

@@ -4,6 +4,9 @@ torchrun, accelerate and deepspeed all set RANK and WORLD_SIZE. Without them the
 for.
 """
 
+# torch types these functions only in part.
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import os
@@ -51,8 +54,9 @@ def wait_for_first(place: str) -> None:
 
 @cache
 def _store() -> tuple[Any, dict[str, int]]:
-    from torch.distributed import PrefixStore, rendezvous
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
-    store, _, _ = next(cast(Any, rendezvous("env://")))
+    store, _, _ = next(cast(Any, rendezvous)("env://"))
     # after a restart by torchrun the store still holds what was said before
     return PrefixStore(f"guardreasoner {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store), {}

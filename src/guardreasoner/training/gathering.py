@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -39,9 +40,8 @@ def _whole(weight: torch.nn.Parameter) -> torch.nn.Parameter:
     spread: Any = weight
     with torch.no_grad():
         if hasattr(weight, "ds_id"):
-            from deepspeed.zero import GatheredParameters
-
-            with GatheredParameters([weight]):
+            zero: Any = import_module("deepspeed.zero")
+            with zero.GatheredParameters([weight]):
                 full = weight.data.cpu().clone() if processes.is_first() else torch.empty(0)
         else:
             full = spread.full_tensor() if hasattr(weight, "full_tensor") else weight.data

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import fields
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from rich.console import Console
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import Trainer, TrainingArguments
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from guardreasoner.errors import EngineError, InputError
+from guardreasoner.processes import is_first
 from guardreasoner.recipe import Optimisation
 from guardreasoner.training.checkpoints import written
 from guardreasoner.training.learner import Batch, causal
@@ -92,6 +95,11 @@ class PlannedTrainer(Trainer):
         super().__init__(**options)
         self._plan, self._section = run, section
         self.loss_is_scaled_for_ga = True  # a step's losses add up to its mean already
+        spread = {"FSDP": self.is_fsdp_enabled, "DEEPSPEED": self.is_deepspeed_enabled}
+        for name, used in spread.items():  # accelerate falls back in silence where there is no GPU
+            if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true" and not used and is_first():
+                said = f"{name} is asked for, but accelerate does not use it on these devices: each holds all weights"
+                Console(stderr=True).print(said, soft_wrap=True, highlight=False)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Ours, of whole weights: it is called before they are spread."""
@@ -99,6 +107,7 @@ class PlannedTrainer(Trainer):
             raise InputError(
                 "`optimizer`: found 'muon', which needs whole matrices, expected 'adamw' with FSDP or ZeRO"
             )
+        assert self.model is not None
         self.optimizer = optimizer_of(self.model, self._section)
         return self.optimizer
 
@@ -160,6 +169,10 @@ def arguments_of(section: Optimisation, folder: Path, run: Plan) -> TrainingArgu
     # older versions of transformers have another name for it
     names = {field.name for field in fields(TrainingArguments)}
     recompute = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    recomputing: dict[str, Any] = {
+        recompute: section.gradient_checkpointing,
+        f"{recompute}_kwargs": {"use_reentrant": False},
+    }
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,
@@ -181,7 +194,7 @@ def arguments_of(section: Optimisation, folder: Path, run: Plan) -> TrainingArgu
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        **{recompute: section.gradient_checkpointing, f"{recompute}_kwargs": {"use_reentrant": False}},
+        **recomputing,
     )
 
 

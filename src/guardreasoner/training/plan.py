@@ -5,7 +5,7 @@ are processes, times the rounds of gradient accumulation; what a loss is average
 """
 
 # torch types these members only in part.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
