@@ -26,7 +26,7 @@ def sft_loss(losses: Tensor, weights: Tensor, units: Tensor) -> Tensor:
 
 
 def answer_sums(losses: Tensor, answers: Tensor, count: int) -> Tensor:
-    """log P(answer | prompt) in nats, [count]. `answers` [learnt]: the answer that each learnt token belongs to."""
+    """P(answer | prompt) as a logarithm in nats, [count]. `answers` [learnt]: the answer of each learnt token."""
     return -losses.new_zeros(count).index_add(0, answers, losses)
 
 

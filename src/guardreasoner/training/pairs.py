@@ -31,8 +31,11 @@ def pair_row(prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[in
 
 
 def collate_pairs(rows: Sequence[PairRow]) -> dict[str, Tensor]:
-    """What `collate` gives, and of the pairs: `answers` [learnt], 2n the chosen answer of pair n and 2n + 1 the rejected;
-    `alphas` and `lengths` [pairs]; `reference` [pairs, 2], absent while it is unknown. `units` are pairs."""
+    """What `collate` gives, its `units` being pairs, and of the pairs:
+
+    `answers` [learnt], 2n for the chosen answer of pair n and 2n + 1 for the rejected; `alphas` and `lengths` [pairs],
+    the chosen answers' tokens; `reference` [pairs, 2], absent while it is not known.
+    """
     batch = collate(rows)
     counts = [count for row in rows for count in (row.chosen, len(row.learnt) - row.chosen)]
     batch["answers"] = torch.repeat_interleave(torch.tensor(counts))
