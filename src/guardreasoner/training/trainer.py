@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,13 +38,15 @@ from transformers.utils.logging import disable_progress_bar
 from guardreasoner.errors import EngineError
 from guardreasoner.recipe import ModelSection, Optimisation
 from guardreasoner.run import write_whole
-from guardreasoner.training.batches import collate, length_grouped
+from guardreasoner.training.batches import length_grouped
 from guardreasoner.training.embeddings import word_vectors
-from guardreasoner.training.losses import sft_loss, token_losses
+from guardreasoner.training.objectives import Objective, SFTObjective
 from guardreasoner.training.optimizers import optimizer_of
-from guardreasoner.training.packing import Row
 
 LOG_STEPS = 10
+SFT = SFTObjective()
+M = TypeVar("M", bound=torch.nn.Module)
+R = TypeVar("R")
 
 
 def random_llama(section: ModelSection, vocab_size: int, end_id: int, seed: int) -> LlamaForCausalLM:
@@ -88,18 +90,23 @@ def save_llama(model: LlamaForCausalLM, tokenizer: Path, folder: Path) -> None:
 
 
 def train(
-    model: LlamaForCausalLM,
-    rows: Sequence[Row],
+    model: M,
+    rows: Sequence[R],
     folder: Path,
     section: Optimisation,
     *,
     epochs: float,
-) -> LlamaForCausalLM:
-    """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on."""
+    objective: Objective[R] = SFT,
+) -> M:
+    """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on.
+
+    `model`: any causal language model of transformers, or one with PEFT adapters.
+    """
     disable_progress_bar()  # of loading and saving; ours shows the training
     if section.threads:
         torch.set_num_threads(section.threads)
-    batches = _Batches(rows, length_grouped([len(row.ids) for row in rows], section.batch_tokens, section.seed))
+    lengths = [objective.tokens(row) for row in rows]
+    batches = _Batches(rows, length_grouped(lengths, section.batch_tokens, section.seed), objective)
     steps = math.ceil(len(batches) * epochs)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -126,6 +133,7 @@ def train(
         data_collator=_only_batch,
         callbacks=[progress],
         optimizers=(optimizer_of(model, section), None),
+        objective=objective,
         bf16=section.bf16,
         progress=progress,
     )
@@ -151,14 +159,15 @@ def _is_whole(checkpoint: Path) -> bool:
 class _Batches(Dataset[dict[str, Tensor]]):
     """One item is one batch: the loop shuffles batches, the grouping by length stays."""
 
-    def __init__(self, rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> None:
-        self.rows, self.groups = rows, groups
+    def __init__(self, rows: Sequence[R], groups: Sequence[Sequence[int]], objective: Objective[R]) -> None:
+        self._rows: Sequence[Any] = rows
+        self.groups, self._objective = groups, objective
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return collate([self.rows[row] for row in self.groups[index]])
+        return self._objective.collate([self._rows[row] for row in self.groups[index]])
 
 
 def _only_batch(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -174,9 +183,9 @@ def _printer() -> type[TrainerCallback]:
 class _LabelledPositions(Trainer):
     """Trainer whose loss runs the vocabulary projection at labelled positions only."""
 
-    def __init__(self, *, bf16: bool, progress: _Progress, **options: Any) -> None:
+    def __init__(self, *, objective: Objective[Any], bf16: bool, progress: _Progress, **options: Any) -> None:
         super().__init__(**options)
-        self._bf16, self._progress = bf16, progress
+        self._objective, self._bf16, self._progress = objective, bf16, progress
 
     def compute_loss(
         self,
@@ -186,16 +195,17 @@ class _LabelledPositions(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """The loss of one batch."""
-        assert isinstance(model, LlamaForCausalLM)
+        # PEFT's adapters sit inside the layers of the model that they adapt
+        whole: Any = model
+        language_model = whole.get_base_model() if hasattr(model, "get_base_model") else whole
         with torch.autocast(inputs["input_ids"].device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            hidden = model.model(
+            hidden = language_model.base_model(
                 input_ids=inputs["input_ids"],
                 position_ids=inputs["position_ids"],
                 attention_mask=inputs.get("attention_mask"),
                 use_cache=False,
             ).last_hidden_state
-            losses = token_losses(hidden, inputs["before"], inputs["targets"], model.lm_head)
-            loss = sft_loss(losses, inputs["weights"], inputs["units"])
+            loss = self._objective.loss(hidden, language_model.get_output_embeddings(), inputs)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise EngineError(f"training step {step}: the loss is {loss.item()}, expected a finite number")
