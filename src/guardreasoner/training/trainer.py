@@ -13,7 +13,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,7 +125,7 @@ def train(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    progress = _Progress(folder, steps)
+    progress = _Progress(folder, steps, objective.figures)
     trainer = _LabelledPositions(
         model=model,
         args=arguments,
@@ -216,8 +216,9 @@ class _LabelledPositions(Trainer):
 class _Progress(TrainerCallback):
     """The bar on the terminal and a line in `metrics.jsonl` every few steps."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, figures: Callable[[], dict[str, float]]) -> None:
         self.tokens = 0
+        self._figures = figures
         self._metrics = folder / "metrics.jsonl"
         self._steps = steps
         self._started = (0.0, 0)
@@ -263,7 +264,13 @@ class _Progress(TrainerCallback):
         speed = (self.tokens - tokens) / max(now - then, 1e-9)
         self._started = (now, self.tokens)
         self._bar.update(self._line, figures=f"loss {logs['loss']:.3f}  {speed:,.0f} tokens/s")
-        record = {"step": state.global_step, "steps": self._steps, "tokens_per_second": round(speed), **logs}
+        record = {
+            "step": state.global_step,
+            "steps": self._steps,
+            "tokens_per_second": round(speed),
+            **logs,
+            **self._figures(),
+        }
         with self._metrics.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(record) + "\n")
 
