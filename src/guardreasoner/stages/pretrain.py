@@ -15,9 +15,9 @@ from guardreasoner.types import Exchange, Sample
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads samples.jsonl and the recipe's texts, writes tokenizer/ and pretrain/model/."""
+    """Reads samples.jsonl and the recipe's texts, writes tokenizer/ and pretrain/model/; a `model.base` has both."""
     done = folder.pretrain / "model"
-    if done.is_dir():
+    if recipe.model.base is not None or done.is_dir():
         return
     import numpy as np
     from tokenizers import Tokenizer

@@ -18,11 +18,15 @@ Average = Literal["token", "row"]
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times."""
+    """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times.
+
+    `masked`: positions after the prompt that are read and not learnt.
+    """
 
     ids: Sequence[int]
     prompt: int
     weight: float = 1.0
+    masked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class _Tree:
 
     def add(self, example: Example, path: Sequence[int]) -> None:
         """Hang what comes after `path` below it. Answers are never shared: each is learnt for itself."""
-        learnt = len(example.ids) - example.prompt
+        learnt = len(example.ids) - example.prompt - len(example.masked)
         at = path[-1] if path else -1
         for depth in range(len(path), len(example.ids)):
             here = len(self.ids)
@@ -101,7 +105,7 @@ class _Tree:
             self._depths.append(depth)
             if depth < example.prompt:
                 self._children[at, example.ids[depth]] = here
-            else:
+            elif depth not in example.masked:
                 self._learnt.append(here)
                 self._weights.append(example.weight / learnt if self._average == "row" else example.weight)
             at = here
