@@ -91,6 +91,7 @@ def log_probs(model: torch.nn.Module, rows: Sequence[PairRow], bf16: bool, devic
     """[chosen, rejected] of each row, in the precision that training has."""
     batch = {name: value.to(device) for name, value in collate_pairs(rows).items()}
     whole: Any = model
+    whole = whole.get_base_model() if hasattr(model, "get_base_model") else whole  # new adapters change nothing yet
     training = model.training
     model.eval()
     with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
