@@ -30,7 +30,8 @@ def markdown(found: dict[str, Any]) -> str:
         f"`python perf/training/measure.py` on {where['processor']}, {chosen['threads']} of {where['cores']} cores; "
         f"{packages}. Llama of random weights: {chosen['layers']} layers, hidden {chosen['hidden']}, MLP "
         f"{chosen['mlp']}, vocabulary {chosen['vocabulary']:,}; AdamW, {chosen['batch']} examples per optimizer step. "
-        f"Medians of {chosen['repeat']} turns, CPU seconds. Before training, all losses are equal to five digits in float32.",
+        f"Medians of {chosen['repeat']} turns, CPU seconds. Before training, all losses are equal to five digits "
+        "in float32.",
     ]
     for title in ("R-SFT", "HS-DPO"):
         if title in found:
