@@ -32,9 +32,7 @@ STAGES = (
     Stage("synthesize", "samples -> reasoning.jsonl, by the teacher"),
     Stage("pretrain", "text -> tokenizer/ and a language model, pretrain/model/", "train", spread=True),
     Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train", spread=True),
-    Stage(
-        "ensemble", "reasoning.jsonl without some sources -> further guards, ensemble/*/model/", "train", spread=True
-    ),
+    Stage("ensemble", "reasoning.jsonl without some sources -> more guards, ensemble/*/model/", "train", spread=True),
     Stage("mine", "samples, sampled from these guards -> rollouts/ and pairs.jsonl, right and wrong answers", "train"),
     Stage("dpo", "pairs.jsonl -> that guard preferring right answers, dpo/model/ (HS-DPO)", "train", spread=True),
     Stage("quantize", "the last model/ -> quantize/, what the embedded engine opens", "train"),

@@ -47,7 +47,7 @@ def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
         "chosen tokens": sum(row.chosen for row in rows),
         "rejected tokens": sum(len(row.learnt) - row.chosen for row in rows),
     }
-    _note(folder, figures)
+    folder.note("dpo", figures)
     if not rows:
         found = f"{left_out.total()} longer ones" if left_out else "none"
         raise InputError(
@@ -56,7 +56,7 @@ def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
     model = open_trainable(str(start), section, section.lora)  # new adapters change nothing: it is the reference too
     referred = with_reference(model, rows, folder.dpo, model_digest(start), section)
     _same(folder.dpo, referred.digest)
-    _note(folder, figures | {"references computed in this run": referred.computed})
+    folder.note("dpo", figures | {"references computed in this run": referred.computed})
     objective = PreferenceObjective(section.beta, section.sft_weight)
     model = train(model, referred.rows, folder.dpo, section, epochs=section.epochs, objective=objective)
     save(kept(merged(model), recipe, section), tokens, form, end, folder.dpo / "model")
@@ -87,11 +87,6 @@ def _given(prompt: str, form: Format) -> str:
     """The prompt in the template in which the guard is asked."""
     inside = isinstance(form, PaperLlama3Format) and not prompt.startswith(OPENING)
     return in_template(prompt) if inside else prompt
-
-
-def _note(folder: RunFolder, figures: dict[str, object]) -> None:
-    if is_first():
-        folder.note("dpo", figures)
 
 
 def _same(folder: Path, digest: str) -> None:
