@@ -65,6 +65,35 @@ def test_evaluation_may_change_in_a_run(tmp_path: Path) -> None:
     RunFolder(tmp_path).open(changed)
 
 
+@pytest.mark.parametrize(
+    ("made", "refused"),
+    [
+        ("dev.jsonl", None),  # nothing was mined yet
+        ("rollouts", "mine.temperature"),
+        ("pairs.jsonl", "mine.gamma"),
+        ("dpo", "mine.gamma"),
+    ],
+)
+def test_mining_may_change_until_something_is_made_by_it(tmp_path: Path, made: str, refused: str | None) -> None:
+    def recipe(**mine: object) -> Recipe:
+        return Recipe.model_validate({"name": "one", "output": tmp_path, "mine": mine})
+
+    RunFolder(tmp_path).open(recipe())
+    (tmp_path / made).mkdir()
+    if refused is None:
+        RunFolder(tmp_path).open(recipe(gamma=0.1, temperature=0.7))
+        return
+    with pytest.raises(InputError, match=f"`{refused}` differs"):
+        RunFolder(tmp_path).open(recipe(gamma=0.1, temperature=0.7))
+
+
+def test_pairs_may_be_made_anew_of_the_same_answers(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {}}))
+    (tmp_path / "rollouts").mkdir()
+    other = {"gamma": 0.0, "pair": "random", "decides": "all", "merge": "paper"}
+    RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": other}))
+
+
 def test_run_folder_keeps_recipe_and_versions(tmp_path: Path) -> None:
     RunFolder(tmp_path / "run").open(Recipe(name="one", output=tmp_path / "run"))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"recipe.json", "versions.json"}

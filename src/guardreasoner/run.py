@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +24,11 @@ _FREE = {"evaluate", "synthesize.keep", "synthesize.benchmarks", "mine.models", 
         *("base_url", "api_key_env", "concurrency", "timeout", "attempts"),
         *("price_prompt", "price_completion", "batch_requests", "batch_bytes"),
     )
+}
+_UNTIL = {  # may change as long as none of these is in the folder: nothing was made of it
+    "ensemble": ("ensemble", "rollouts", "pairs.jsonl", "dpo"),
+    "mine": ("rollouts", "pairs.jsonl", "dpo"),
+    **dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), ("pairs.jsonl", "dpo")),
 }
 R = TypeVar("R", bound=BaseModel)
 
@@ -109,7 +114,8 @@ class RunFolder:
         # until a stage has written something, a recipe may be corrected in place
         begun = any(each.name not in (path.name, "versions.json") for each in self.root.iterdir())
         kept: object = json.loads(path.read_text(encoding="utf-8") if begun and path.is_file() else text)
-        if different := _difference(kept, json.loads(text)):
+        unused = {key for key, names in _UNTIL.items() if not any((self.root / name).exists() for name in names)}
+        if different := _difference(kept, json.loads(text), _FREE | unused):
             raise InputError(
                 f"{self.root} holds a run of another recipe: `{different}` differs; "
                 "choose another `output` or remove the folder"
@@ -173,13 +179,13 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _difference(old: object, new: object, place: str = "") -> str | None:
-    """The first key at which two recipes differ. What is in `_FREE` may change: it spoils no file."""
+def _difference(old: object, new: object, free: Set[str], place: str = "") -> str | None:
+    """The first key at which two recipes differ. What is `free` may change: it spoils no file."""
     if isinstance(old, dict) and isinstance(new, dict):
         before, after = cast(dict[str, object], old), cast(dict[str, object], new)
         for key in sorted({*before, *after}):
             name = f"{place}.{key}".strip(".")
-            if name not in _FREE and (found := _difference(before.get(key), after.get(key), name)):
+            if name not in free and (found := _difference(before.get(key), after.get(key), free, name)):
                 return found
         return None
     return None if old == new else place

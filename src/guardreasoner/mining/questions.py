@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guardreasoner.formats import FORMATS, Format
-from guardreasoner.recipe import Recipe
+from guardreasoner.formats import Format
 from guardreasoner.types import Exchange, Labels, Sample, Task
 
 UNLABELLED, REPEATED, BEYOND = "no gold label", "repeated prompt", "beyond `mine.limit`"
@@ -32,11 +31,6 @@ class Drawn:
 
     questions: tuple[Question, ...]
     left_out: Counter[str]
-
-
-def format_of(recipe: Recipe) -> Format:
-    """The format that the recipe's teacher writes, and so the one that its guards are asked in."""
-    return FORMATS["nano" if recipe.synthesize.teacher == "rule" else "paper"]
 
 
 def draw(samples: Iterable[Sample], form: Format, limit: int | None = None, seed: int = 0) -> Drawn:

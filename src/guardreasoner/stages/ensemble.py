@@ -33,11 +33,6 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     for member, sources in waiting.items():
         console.print(f"  {member}: without {', '.join(sources)}")
         train_sft(recipe, folder, folder.ensemble / member, leave_out=sources)
-    left = {
-        member: sum(count for source, count in examples.items() if source not in sources)
-        for member, sources in recipe.ensemble.leave_out.items()
-    }
-    folder.note("ensemble", {"examples": examples.total(), "examples by member": left})
 
 
 def check(recipe: Recipe, examples: Counter[str]) -> None:

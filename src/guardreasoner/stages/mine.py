@@ -17,13 +17,14 @@ from guardreasoner.errors import InputError
 from guardreasoner.formats import Format
 from guardreasoner.mining.grading import grades, weigh_up
 from guardreasoner.mining.pairs import merge, pair_of, weigh
-from guardreasoner.mining.questions import Question, draw, format_of
+from guardreasoner.mining.questions import Question, draw
 from guardreasoner.mining.report import markdown, sentences
 from guardreasoner.mining.sampling import Settings, digest, rollouts, sample
 from guardreasoner.mining.tally import Tally, pair_figures
 from guardreasoner.recipe import MineSection, Recipe
 from guardreasoner.recipe.training import MAIN
 from guardreasoner.run import RunFolder, read_records, write_records, write_whole
+from guardreasoner.training.lessons import format_of
 from guardreasoner.types import PreferencePair, Sample
 
 
@@ -37,6 +38,8 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     if folder.pairs.is_file():
         return
     form = format_of(recipe)
+    if form.think and recipe.sft.reasoning == "drop":
+        raise InputError("`mine` samples reasoning, and `sft.reasoning` = 'drop' teaches none: expected 'keep'")
     models = models_of(recipe, folder)
     drawn = draw(read_records(folder.train, Sample), form, section.limit, section.seed)
     if not drawn.questions:
