@@ -77,10 +77,10 @@ def test_losses_of_an_answers_tokens_sum_to_its_log_probability() -> None:
 
 def test_a_pair_is_one_row_that_holds_its_prompt_once() -> None:
     row = pair_row([5, 6, 7], [8, 9], [8, 10, 11], 1.1)
-    assert row.ids == [5, 6, 7, 8, 9, 8, 10, 11]
-    assert row.parents == [-1, 0, 1, 2, 3, 2, 5, 6]
-    assert row.depths == [0, 1, 2, 3, 4, 3, 4, 5]
-    assert (row.learnt, row.chosen, row.units) == ([3, 4, 5, 6, 7], 2, 1)
+    assert list(row.ids) == [5, 6, 7, 8, 9, 8, 10, 11]
+    assert list(row.parents) == [-1, 0, 1, 2, 3, 2, 5, 6]
+    assert list(row.depths) == [0, 1, 2, 3, 4, 3, 4, 5]
+    assert (list(row.learnt), row.chosen, row.units) == ([3, 4, 5, 6, 7], 2, 1)
 
 
 def test_batch_says_to_which_answer_each_learnt_token_belongs() -> None:
