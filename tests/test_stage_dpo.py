@@ -10,7 +10,7 @@ from tiny import make_tiny_checkpoint
 torch = pytest.importorskip("torch")
 
 from guardreasoner.errors import InputError  # noqa: E402
-from guardreasoner.recipe import DPOSection, Recipe  # noqa: E402
+from guardreasoner.recipe import DPOSection, LoraSection, Recipe  # noqa: E402
 from guardreasoner.run import RunFolder, write_records  # noqa: E402
 from guardreasoner.stages import dpo  # noqa: E402
 from guardreasoner.training.bases import open_model, open_tokens  # noqa: E402
@@ -76,6 +76,17 @@ def test_guard_prefers_right_answers_more_after_training(folder: RunFolder) -> N
     assert lines[0]["margin"] == pytest.approx(0, abs=1e-4)  # the first step is taken from the reference itself
     assert lines[0]["preference_loss"] == pytest.approx(0.9 * 0.6931472, abs=1e-4)
     assert (lines[-1]["preference_accuracy"], lines[-1]["margin"] > 0) == (1.0, True)
+
+
+def test_adapters_start_from_the_reference_and_leave_plain_weights(folder: RunFolder) -> None:
+    dpo.run(recipe(folder, lora=LoraSection(r=4), epochs=2), folder)
+    lines = [json.loads(line) for line in (folder.dpo / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["margin"] == pytest.approx(0, abs=1e-4)
+    before, after = (open_model(str(place / "model")).state_dict() for place in (folder.sft, folder.dpo))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.allclose(before[name], after[name], atol=1e-7)}
+    assert "model.layers.0.mlp.up_proj.weight" in changed
+    assert "model.norm.weight" not in changed
 
 
 def test_figures_count_what_is_left_out_by_source(folder: RunFolder) -> None:
