@@ -77,8 +77,9 @@ def test_killed_run_ends_with_the_same_weights(undisturbed: Path, tmp_path: Path
     folder = tmp_path / "smoke"
     kill_when(folder, "pretrain/checkpoint-*/trainer_state.json")
     kill_when(folder, "sft/checkpoint-*/trainer_state.json")
+    kill_when(folder, "dpo/reference-0.jsonl")
     assert run(folder).returncode == 0
-    for name in ("pretrain", "sft"):
+    for name in ("pretrain", "sft", "dpo"):
         weights = [(place / name / "model" / "model.safetensors").read_bytes() for place in (undisturbed, folder)]
         assert weights[0] == weights[1], name
 

@@ -154,7 +154,7 @@ def test_reference_that_was_stopped_goes_on_after_a_torn_line(folder: RunFolder)
     journal.write_bytes(b"".join(lines[:6]) + lines[6][:20])
     again = with_reference(model, rows(folder), folder.dpo, digest, SECTION)
     assert again.computed == 4
-    assert references(again) == pytest.approx(references(first), rel=1e-5)
+    assert references(again) == references(first)  # to the last bit, so that a stopped run ends in the same weights
 
 
 def test_other_model_and_other_pair_are_computed_anew(folder: RunFolder) -> None:

@@ -16,7 +16,7 @@ from guardreasoner.training.bases import open_model  # noqa: E402
 from guardreasoner.training.pairs import PairRow, pair_row  # noqa: E402
 from guardreasoner.training.reference import log_probs  # noqa: E402
 
-PAIRS = [([20, 21, 22], [30 + number, 31], [40, 41, 42 + number]) for number in range(7)]
+PAIRS = [([20] * 12, [30 + number, 31], [40, 41, 42 + number]) for number in range(7)]
 ONE = """
 import json, sys
 from pathlib import Path
@@ -56,4 +56,4 @@ def test_two_processes_share_the_work_and_both_know_every_reference(tmp_path: Pa
     for _, references in said:
         assert references == pytest.approx([value for each in alone for value in each], rel=1e-5)
     shares = [len((tmp_path / "two" / f"reference-{rank}.jsonl").read_text().splitlines()) for rank in (0, 1)]
-    assert shares == [4, 3]
+    assert (sum(shares), min(shares) > 0) == (7, True)

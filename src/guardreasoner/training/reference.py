@@ -59,38 +59,44 @@ def with_reference(
     digests = [_digest(model_digest, section.bf16, row) for row in rows]
     # the first decides what is left to do, before anyone writes
     before = set(json.loads(processes.said_by_first(f"references in {folder}", lambda: json.dumps([*_read(folder)]))))
-    missing = [number for number, digest in enumerate(digests) if digest not in before]
-    if missing:
-        _compute(model, [(rows[number], digests[number]) for number in missing], folder, section)
+    missing = sum(digest not in before for digest in digests)
+    # batches are of all rows, so that a pass which was stopped computes the same numbers, to the last bit
+    batches = length_grouped([len(row.ids) for row in rows], section.batch_tokens, section.seed)
+    left = [batch for batch in batches if any(digests[number] not in before for number in batch)]
+    if left:
+        _compute(model, rows, digests, left[processes.number() :: processes.count()], folder, section.bf16)
         processes.said_by_first(f"all references in {folder}", lambda: _wait(folder, set(digests)))
     known = _read(folder)
     return Referred(
         [replace(row, reference=known[digest]) for row, digest in zip(rows, digests, strict=True)],
-        len(missing),
+        missing,
         hashlib.sha256("\n".join([model_digest, *digests]).encode()).hexdigest(),
     )
 
 
 def _compute(
-    model: torch.nn.Module, missing: Sequence[tuple[PairRow, str]], folder: Path, section: Optimisation
+    model: torch.nn.Module,
+    rows: Sequence[PairRow],
+    digests: Sequence[str],
+    batches: Sequence[Sequence[int]],
+    folder: Path,
+    bf16: bool,
 ) -> None:
     """This process's share, appended batch by batch to its journal."""
-    mine = missing[processes.number() :: processes.count()]
-    groups = length_grouped([len(row.ids) for row, _ in mine], section.batch_tokens, section.seed)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         _ready(model) as device,
         Journal(folder / f"reference-{processes.number()}.jsonl") as journal,
         Progress(*columns, console=Console(stderr=True), disable=not processes.is_first()) as progress,
     ):
-        line = progress.add_task("reference log-probabilities", total=len(mine))
-        for group in groups:
-            values = log_probs(model, [mine[place][0] for place in group], section.bf16, device)
+        line = progress.add_task("reference log-probabilities", total=sum(map(len, batches)))
+        for batch in batches:
+            values = log_probs(model, [rows[number] for number in batch], bf16, device)
             journal.append(
-                ReferenceLine(digest=mine[place][1], chosen=chosen, rejected=rejected).model_dump()
-                for place, (chosen, rejected) in zip(group, values, strict=True)
+                ReferenceLine(digest=digests[number], chosen=chosen, rejected=rejected).model_dump()
+                for number, (chosen, rejected) in zip(batch, values, strict=True)
             )
-            progress.advance(line, len(group))
+            progress.advance(line, len(batch))
 
 
 @contextmanager
