@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from guardreasoner import Guard
+from guardreasoner.run import read_records
+from guardreasoner.types import PreferencePair, SFTExample
 
 pytest.importorskip("torch")
 
@@ -17,7 +19,8 @@ SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.toml"
 
 
 def command(folder: Path, *more: str) -> list[str]:
-    settings = [f"output={folder}", "data.own=120", "pretrain.save_steps=2", "sft.save_steps=2", "evaluate.limit=4"]
+    settings = [f"output={folder}", "data.own=120", "pretrain.save_steps=2", "sft.save_steps=20", "evaluate.limit=4"]
+    settings += ["sft.epochs=4"]  # of so few rows, for right and wrong answers
     options = [part for setting in (*settings, *more) for part in ("--set", setting)]
     return [sys.executable, "-m", "guardreasoner", "run", str(SMOKE), *options]
 
@@ -54,7 +57,7 @@ def test_run_makes_a_guard_that_judges(undisturbed: Path) -> None:
 
 def test_run_leaves_the_figures_of_its_stages(undisturbed: Path) -> None:
     named = {path.stem for path in undisturbed.glob("*.json")}
-    assert {"recipe", "versions", "data", "synthesize", "pretrain", "sft", "quantize"} <= named
+    assert {"recipe", "versions", "data", "synthesize", "pretrain", "sft", "mine", "quantize"} <= named
     assert (undisturbed / "evaluate" / "report.md").is_file()
 
 
@@ -62,6 +65,13 @@ def test_training_learns(undisturbed: Path) -> None:
     lines = (undisturbed / "sft" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
     assert losses[-1] < losses[0]
+
+
+def test_guard_is_right_and_wrong_on_some_inputs(undisturbed: Path) -> None:
+    pairs = list(read_records(undisturbed / "pairs.jsonl", PreferencePair))
+    assert len(pairs) > 5
+    taught = {example.prompt for example in read_records(undisturbed / "reasoning.jsonl", SFTExample)}
+    assert {pair.prompt for pair in pairs} <= taught
 
 
 def test_second_run_changes_no_file(undisturbed: Path) -> None:
@@ -79,6 +89,7 @@ def test_killed_run_ends_with_the_same_weights(undisturbed: Path, tmp_path: Path
     kill_when(folder, "sft/checkpoint-*/trainer_state.json")
     kill_when(folder, "dpo/reference-0.jsonl")
     assert run(folder).returncode == 0
+    assert (undisturbed / "pairs.jsonl").read_bytes() == (folder / "pairs.jsonl").read_bytes()
     for name in ("pretrain", "sft", "dpo"):
         weights = [(place / name / "model" / "model.safetensors").read_bytes() for place in (undisturbed, folder)]
         assert weights[0] == weights[1], name

@@ -234,7 +234,9 @@ def test_recipe_without_the_section_mines_nothing_and_says_so(
 
 
 def test_model_that_is_not_trained_yet_is_named_with_its_stage(tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path, mine={"models": {"main": "x"}}, ensemble={"leave_out": {"m1": ["own"]}})
+    recipe = recipe_of(
+        tmp_path, mine={"models": {"main": "http://127.0.0.1:9"}}, ensemble={"leave_out": {"m1": ["own"]}}
+    )
     with pytest.raises(InputError, match=r"m1/model: not there; the stage `ensemble` makes it, or `mine\.models\.m1`"):
         mine.run(recipe, RunFolder(tmp_path))
 
@@ -242,6 +244,14 @@ def test_model_that_is_not_trained_yet_is_named_with_its_stage(tmp_path: Path) -
 def test_model_that_no_member_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"`mine\.models\.m9`: no such model, expected one of main"):
         mine.run(recipe_of(tmp_path, mine={"models": {"m9": "x"}}), RunFolder(tmp_path))
+
+
+def test_model_that_cannot_be_opened_is_named_before_any_is_asked(tmp_path: Path, address: str) -> None:
+    recipe = recipe_of(
+        tmp_path, mine={"models": {"main": address, "m1": "nowhere"}}, ensemble={"leave_out": {"m1": ["own"]}}
+    )
+    with pytest.raises(InputError, match=r"model 'nowhere': no such folder"):
+        mine.run(recipe, RunFolder(tmp_path))
 
 
 def test_checkpoint_of_the_embedded_format_is_mined_on_a_cpu(tmp_path: Path) -> None:
@@ -282,6 +292,29 @@ def test_member_that_leaves_out_nothing_or_all_is_refused(tmp_path: Path, leave_
 def test_member_has_a_name_that_is_a_folder_of_its_own(name: str) -> None:
     with pytest.raises(ValueError, match=r"ensemble\.leave_out"):
         recipe_of(Path("x"), ensemble={"leave_out": {name: ["own"]}})
+
+
+def test_member_is_trained_without_its_sources(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    folder = RunFolder(tmp_path)
+    make_tiny_checkpoint(tmp_path / "base")
+    examples(folder, "Aegis", "Aegis", "ToxicChat", "WildGuard")
+    options = {"batch_tokens": 64, "bf16": False, "epochs": 2}
+    recipe = recipe_of(
+        tmp_path,
+        model={"base": str(tmp_path / "base")},
+        sft=options,
+        mine={"models": {"m2": "http://127.0.0.1:9"}},
+        ensemble={"leave_out": {"m1": ["Aegis", "ToxicChat"], "m2": ["WildGuard"]}},
+    )
+    ensemble.run(recipe, folder)
+    assert sorted(path.name for path in folder.ensemble.iterdir()) == ["m1", "m1.json"]  # m2 is served elsewhere
+    said = json.loads((folder.ensemble / "m1.json").read_text())
+    assert (said["sources left out"], said["tokens"]) == ({"Aegis": 2, "ToxicChat": 1}, 3)
+    weights = folder.ensemble / "m1" / "model" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    ensemble.run(recipe, folder)
+    assert weights.stat().st_mtime_ns == before
 
 
 # kill -9

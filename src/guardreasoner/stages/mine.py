@@ -76,6 +76,8 @@ def models_of(recipe: Recipe, folder: RunFolder) -> dict[str, str | Path]:
         if name not in given and not place.is_dir():
             stage = "sft" if name == MAIN else "ensemble"
             raise InputError(f"{place}: not there; the stage `{stage}` makes it, or `mine.models.{name}` names another")
+    for place in given.values():
+        engine_name(place)  # what cannot be opened is no surprise after hours of sampling from the one before
     return {name: given.get(name, place) for name, place in own.items()}
 
 

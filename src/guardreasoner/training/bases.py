@@ -27,6 +27,7 @@ from guardreasoner.formats import Format
 from guardreasoner.formats.paper_llama3 import END_OF_TURN, MARKERS, PaperLlama3Format
 from guardreasoner.recipe import Optimisation, Recipe
 from guardreasoner.run import RunFolder, write_whole
+from guardreasoner.training.checkpoints import written
 
 T = TypeVar("T")
 
@@ -88,10 +89,11 @@ def save(model: PreTrainedModel, tokens: TextTokens, form: Format, end: int, fol
         generation.eos_token_id, generation.do_sample = end, False
         # a base's own sampling says nothing about a guard
         generation.temperature = generation.top_p = generation.top_k = None
-    model.save_pretrained(beside)
-    _save_tokenizer(tokens.tokenizer, beside)
-    (beside / REMEMBERED).write_text(json.dumps({"format": form.name}) + "\n", encoding="utf-8")
-    beside.replace(folder)
+    with written(beside):
+        model.save_pretrained(beside)
+        _save_tokenizer(tokens.tokenizer, beside)
+        (beside / REMEMBERED).write_text(json.dumps({"format": form.name}) + "\n", encoding="utf-8")
+        beside.replace(folder)
 
 
 def _save_tokenizer(tokenizer: Any, folder: Path) -> None:

@@ -1,5 +1,8 @@
 """From preference pairs to rows, batches and the HS-DPO loss: a pair is one row, its prompt computed once."""
 
+# torch types these members only in part.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

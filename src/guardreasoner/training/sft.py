@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from guardreasoner.errors import InputError
-from guardreasoner.recipe import Recipe
+from guardreasoner.processes import is_first
+from guardreasoner.recipe import Recipe, SFTSection
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.training.adapters import merged, open_trainable
 from guardreasoner.training.bases import end_token, kept, open_tokens, save, start_of
@@ -37,7 +38,7 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
     examples = _without(read_records(folder.reasoning, SFTExample), leave_out, sources)
     section = recipe.sft
     fitting = encoded(lessons(examples, form, section, count), tokens, end, section.cutoff, count)
-    rows = list(pack(fitting, max(section.cutoff, section.row_tokens), section.average))
+    rows = list(pack(fitting, _longest_row(section), section.average))
     if absent := [source for source in leave_out if source not in sources]:
         raise InputError(f"{folder.reasoning}: no example of the source {absent[0]!r}, which is to be left out")
     into.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,20 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
     if not rows:
         raise InputError(f"{folder.reasoning}: no example of at most `sft.cutoff` = {section.cutoff} tokens is left")
     model = train(open_trainable(start, section, section.lora), rows, into, section, epochs=section.epochs)
-    save(kept(merged(model), recipe, section), tokens, form, end, done)
+    if is_first():  # the others may have none of the trained weights
+        save(kept(merged(model), recipe, section), tokens, form, end, done)
+
+
+def _longest_row(section: SFTSection) -> int:
+    """0 = a row of its own for every example, so that `batch_size` counts examples."""
+    if section.batch_size is None:
+        return max(section.cutoff, section.row_tokens)
+    if section.row_tokens:
+        raise InputError(
+            f"`sft.row_tokens` = {section.row_tokens} packs examples into rows and `sft.batch_size` counts them, "
+            "expected one of the two"
+        )
+    return 0
 
 
 def _without(examples: Iterator[SFTExample], leave_out: Sequence[str], sources: dict[str, int]) -> Iterator[SFTExample]:
