@@ -55,8 +55,8 @@ def make_base(folder: Path, *, begins: bool = True, markers: tuple[str, ...] = M
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=64,  # a block of nf4 is 64 wide
+        intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -42,7 +42,8 @@ class Block:
         if self.language == "python":
             return run_python(self.text)
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(ROOT / "examples", Path(folder) / "examples")
+            for each in ("examples", "recipes"):
+                shutil.copytree(ROOT / each, Path(folder) / each)
             return run_console(self.text, Path(folder))
 
 

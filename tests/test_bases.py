@@ -23,7 +23,6 @@ from guardreasoner.training.packing import Example, pack  # noqa: E402
 from guardreasoner.training.sft import train_sft  # noqa: E402
 from guardreasoner.types import Completion, SamplingParams, SFTExample  # noqa: E402
 
-
 SHORT = "Bread.\n\nAnswers: \nRequest: unharmful\nCompletion: compliance\nResponse: unharmful"
 
 
@@ -182,12 +181,11 @@ def test_what_is_too_long_is_counted_by_source(bases: dict[str, Path]) -> None:
 
 @pytest.fixture(scope="module")
 def trained(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, RunFolder]:
-    """A run of twenty epochs on one text in the llama3 template; the source `talk` is left out."""
+    """A run on one short text in the llama3 template; the source `talk` is left out."""
     folder = RunFolder(tmp_path_factory.mktemp("run"))
-    recipe = recipe_for(bases["begins"], folder.root, template="llama3", batch_size=2)
-    write_records(
-        folder.reasoning, [example(0), example(0), example(9, "talk"), example(3, completion="Bread. " * 300)]
-    )
+    recipe = recipe_for(bases["begins"], folder.root, template="llama3", batch_size=1, epochs=80, learning_rate=4e-3)
+    long = example(3, completion="Bread. " * 300)
+    write_records(folder.reasoning, [example(0, completion=SHORT), example(9, "talk"), long])
     train_sft(recipe, folder, folder.ensemble / "m1", ["talk"])
     return recipe, folder
 
@@ -238,11 +236,11 @@ def test_adapters_are_trained_and_merged_into_plain_weights(
     from guardreasoner.training.adapters import merged, open_trainable
 
     lora = {"r": 4, "alpha": 8, "quantize": quantize}
-    recipe, folder = recipe_for(bases["begins"], tmp_path, lora=lora, epochs=5, batch_size=1), RunFolder(tmp_path)
+    recipe, folder = recipe_for(bases["begins"], tmp_path, lora=lora, epochs=10, batch_size=1), RunFolder(tmp_path)
     write_records(folder.reasoning, [example(number, completion=SHORT) for number in range(2)])
     train_sft(recipe, folder, folder.sft)
     losses = [json.loads(line)["loss"] for line in (folder.sft / "metrics.jsonl").read_text().splitlines()]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     names = set(open_model(str(folder.sft / "model")).state_dict())
     assert names == set(open_model(str(bases["begins"])).state_dict())
 
@@ -253,9 +251,7 @@ def test_adapters_are_trained_and_merged_into_plain_weights(
     ids = torch.tensor([[7, 8, 9, 10]])
     with torch.no_grad():
         before = adapted(ids).logits
-        torch.testing.assert_close(
-            merged(adapted)(ids).logits, before, atol=1e-4 if quantize == "none" else 5e-3, rtol=0
-        )
+        torch.testing.assert_close(merged(adapted)(ids).logits, before, atol=1e-4, rtol=0)
 
 
 def test_unknown_module_for_adapters_is_one_sentence(bases: dict[str, Path]) -> None:

@@ -72,8 +72,8 @@ def test_accumulated_steps_have_the_losses_of_steps_computed_at_once(whole: Path
 def test_two_processes_have_the_losses_of_one(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sft"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", SCRIPT, folder]
-    # 48 tokens: several rounds of accumulation, and steps in which one process has nothing to do
-    settings = json.dumps({"batch_size": 8, "batch_tokens": 48})
+    # 64 tokens: several rounds of accumulation, and steps in which one process has nothing to do
+    settings = json.dumps({"batch_size": 8, "batch_tokens": 64})
     done = subprocess.run([*command, settings], capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stderr[-3000:]
     assert losses(folder) == pytest.approx(losses(whole), rel=2e-5)
@@ -95,6 +95,7 @@ def test_checkpoint_is_a_plain_folder_of_the_model(whole: Path) -> None:
     assert torch.isfinite(model(input_ids=torch.tensor([[1, 2]])).logits).all()
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft 0.21
 def test_adapters_alone_are_trained_and_kept(tmp_path: Path) -> None:
     model = get_peft_model(small_model(), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
     frozen = model.get_base_model().model.embed_tokens.weight.clone()

@@ -33,7 +33,8 @@ class Optimisation(Record):
 
     learning_rate: float = Field(gt=0)
     batch_size: int | None = Field(default=None, ge=1)
-    """Examples per optimizer step, over all devices; None = what fits `batch_tokens`."""
+    """Rows per optimizer step, over all devices: examples, or packs of examples that share most of their prompts.
+    None = what fits `batch_tokens` on each device."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: orthogonalised momentum for the weight matrices, AdamW for the rest; from random weights it needs fewer
     tokens."""

@@ -38,7 +38,8 @@ class Settings(Record):
 def run(recipe: Recipe, folder: RunFolder) -> None:
     """Judge the development split with what the run made; writes evaluate/."""
     section = recipe.evaluate
-    guard = Guard(folder.quantized, max_reasoning_tokens=section.max_reasoning_tokens)
+    model = folder.quantized if recipe.model.base is None else folder.trained(recipe)
+    guard = Guard(model, max_reasoning_tokens=section.max_reasoning_tokens)
     samples = draw(list(read_records(folder.dev, Sample)), section.limit)
     cells: list[Cell] = []
     for mode in section.modes:

@@ -9,8 +9,11 @@ from guardreasoner.run import RunFolder
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads the last training stage's model/, writes quantize/ (model.onnx, tokenizer.json, config.json)."""
-    if (folder.quantized / "model.onnx").is_file():
+    """Reads the last training stage's model/, writes quantize/ (model.onnx, tokenizer.json, config.json).
+
+    A guard trained from a `model.base` is opened by the engine `hf` as it is.
+    """
+    if recipe.model.base is not None or (folder.quantized / "model.onnx").is_file():
         return
     from guardreasoner.training.export import export
 

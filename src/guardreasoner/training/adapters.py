@@ -40,7 +40,13 @@ def open_trainable(start: str, section: Optimisation, lora: LoraSection | None) 
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-    return _adapted(open_model(start, dtype=dtype, quantization_config=four_bits), lora, section.seed)
+    model = open_model(start, dtype=dtype, quantization_config=four_bits)
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes 0.50 repacks weights for CPU inference at the first forward pass in evaluation mode, and
+            # through those no gradient flows, in training mode neither
+            module.support_avx512bf16_for_cpu = False
+    return _adapted(model, lora, section.seed)
 
 
 def merged(model: torch.nn.Module) -> PreTrainedModel:
