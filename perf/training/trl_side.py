@@ -42,7 +42,8 @@ DPO: dict[str, Settings] = {
     "TRL, defaults": {},
     "TRL, no gradient checkpointing": NO_RECOMPUTING,
     "TRL, + precompute_ref_log_probs": NO_RECOMPUTING | {"precompute_ref_log_probs": True},
-    "TRL, + group_by_length": GROUPED | {"precompute_ref_log_probs": True},
+    # the trainer would drop the column of lengths, and could not group without it
+    "TRL, + group_by_length": GROUPED | {"precompute_ref_log_probs": True, "remove_unused_columns": False},
 }
 
 
