@@ -92,9 +92,10 @@ def test_killed_run_ends_with_the_same_weights_by_the_same_losses(undisturbed: P
     folder = tmp_path / "smoke"
     kill_when(folder, "pretrain/checkpoint-*/trainer_state.json")
     kill_when(folder, "sft/checkpoint-*/trainer_state.json")
+    kill_when(folder, "dpo/reference-0.jsonl")
     assert run(folder).returncode == 0
     assert (undisturbed / "pairs.jsonl").read_bytes() == (folder / "pairs.jsonl").read_bytes()
-    for name in ("pretrain", "sft"):
+    for name in ("pretrain", "sft", "dpo"):
         weights = [(place / name / "model" / "model.safetensors").read_bytes() for place in (undisturbed, folder)]
         assert weights[0] == weights[1], name
         assert curve(folder / name) == curve(undisturbed / name)

@@ -26,6 +26,11 @@ def number() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def local_number() -> int:
+    """Which of this node's processes this is, from 0: the device that it has."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 def is_first() -> bool:
     """Whether this process writes the run folder and shows progress."""
     return number() == 0

@@ -34,6 +34,7 @@ STAGES = (
     Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train", spread=True),
     Stage("ensemble", "reasoning.jsonl, some sources left out -> ensemble/*/model/", "train", spread=True),
     Stage("mine", "samples, these guards -> pairs.jsonl, a right and a wrong answer to each hard sample", "train"),
-    Stage("quantize", "sft/model/ -> quantize/, what the embedded engine opens", "train"),
+    Stage("dpo", "pairs.jsonl -> that guard preferring right answers, dpo/model/ (HS-DPO)", "train", spread=True),
+    Stage("quantize", "the last model/ -> quantize/, what the embedded engine opens", "train"),
     Stage("evaluate", "quantize/ and dev.jsonl -> evaluate/"),
 )

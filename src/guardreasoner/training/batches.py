@@ -69,7 +69,10 @@ def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
 def _ancestors(row: Row, longest: int) -> Tensor:
     """[longest, longest] bool: True at [i, j] where j is i or comes before it in its text."""
     seen = torch.eye(longest, dtype=torch.bool)
-    for at, parent in enumerate(row.parents):
-        if parent >= 0:
-            seen[at] |= seen[parent]
+    count = len(row.ids)
+    starts = [at for at in range(count) if row.parents[at] != at - 1 or at == 0]
+    for start, stop in zip(starts, [*starts[1:], count], strict=True):  # a run of tokens, each after the one before it
+        if (parent := row.parents[start]) >= 0:
+            seen[start:stop] |= seen[parent]
+        seen[start:stop, start:stop] |= torch.ones((stop - start, stop - start), dtype=torch.bool).tril()
     return seen

@@ -48,6 +48,11 @@ def learning(model: torch.nn.Module, objective: Objective[Any]) -> Generator[Non
 
 def loss_of(model: torch.nn.Module, objective: Objective[Any], batch: dict[str, Tensor]) -> Tensor:
     """The objective's loss of one batch."""
+    return objective.loss(*states_of(model, batch), batch)
+
+
+def states_of(model: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Head]:
+    """Last hidden states of one batch, [rows, longest, width], and what makes logits of them."""
     language_model = causal(model)
     hidden = language_model.base_model(
         input_ids=batch["input_ids"],
@@ -55,7 +60,7 @@ def loss_of(model: torch.nn.Module, objective: Objective[Any], batch: dict[str, 
         attention_mask=_mask(batch.get("attention_mask"), language_model.config),
         use_cache=False,
     ).last_hidden_state
-    return objective.loss(hidden, head_of(language_model), batch)
+    return hidden, head_of(language_model)
 
 
 def causal(model: torch.nn.Module) -> Any:

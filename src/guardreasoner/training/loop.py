@@ -47,7 +47,7 @@ class PlannedBatches(Dataset[dict[str, Tensor]]):
         if not rows:
             raise InputError(f"{name}: no rows to train on")
         self._rows: Sequence[Any] = rows
-        self._objective: Objective[Any] = objective
+        self.objective: Objective[Any] = objective
         self._parts = [part for step in run.steps for part in step]
         self._per_step = run.processes * run.rounds
         self._units = [sum(objective.units(rows[row]) for row in run.rows(step)) for step in range(len(run.steps))]
@@ -70,7 +70,7 @@ class PlannedBatches(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         part = self._parts[index]
-        batch = self._objective.collate([self._rows[row] for row in part or [self._shortest]])
+        batch = self.objective.collate([self._rows[row] for row in part or [self._shortest]])
         units = self._units[index // self._per_step] if part else math.inf
         for name, (what, limit, of) in self._limits.items():
             highest, lowest = int(batch[name].max()), int(batch[name].min())
@@ -84,7 +84,7 @@ class PlannedBatches(Dataset[dict[str, Tensor]]):
 
     def _row_with(self, name: str, value: int, part: Sequence[int]) -> str:
         rows = part or [self._shortest]
-        found = next(row for row in rows if bool((self._objective.collate([self._rows[row]])[name] == value).any()))
+        found = next(row for row in rows if bool((self.objective.collate([self._rows[row]])[name] == value).any()))
         return f"row {found + 1} of {len(self._rows)}"
 
 
@@ -145,8 +145,10 @@ class PlannedTrainer(Trainer):
             )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """The Trainer sees the whole run as one epoch."""
+        """With what the objective says beside its loss; the Trainer sees the whole run as one epoch."""
+        assert isinstance(self.train_dataset, PlannedBatches)
         self.state.epoch = self.state.global_step / self._plan.steps_per_epoch
+        logs |= self.train_dataset.objective.figures() if "loss" in logs else {}
         super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: dict[str, Tensor | Any]) -> int:

@@ -44,6 +44,10 @@ class Objective(Protocol[R]):
         """
         ...
 
+    def figures(self) -> dict[str, float]:
+        """What else `metrics.jsonl` is told: means since the last call, of what this process saw."""
+        ...
+
 
 class SFTObjective:
     """-log P of what is learnt, given what comes before: pretraining and R-SFT."""
@@ -59,3 +63,6 @@ class SFTObjective:
 
     def loss(self, hidden: Tensor, head: Head, batch: dict[str, Tensor]) -> Tensor:
         return sft_loss(token_losses(hidden, batch["before"], batch["targets"], head), batch["weights"], batch["units"])
+
+    def figures(self) -> dict[str, float]:
+        return {}
