@@ -95,10 +95,14 @@ def bootstrap(rows: NDArray[np.int64], rng: np.random.Generator, resamples: int 
         return np.full(resamples, np.nan)
     kinds, sizes = np.unique(rows, axis=0, return_counts=True)
     drawn = rng.multinomial(len(rows), sizes / len(rows), size=resamples) @ kinds
-    doubled = 2.0 * drawn[:, 0]
-    denominator = doubled + drawn[:, 1] + drawn[:, 2]
-    undefined = np.full(resamples, np.nan)
-    return np.divide(doubled, denominator, out=undefined, where=denominator > 0)
+    return f1_of(drawn)
+
+
+def f1_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """F1 of each row of (tp, fp, fn, tn); NaN where undefined."""
+    doubled = 2.0 * counts[:, 0]
+    denominator = doubled + counts[:, 1] + counts[:, 2]
+    return np.divide(doubled, denominator, out=np.full(len(counts), np.nan), where=denominator > 0)
 
 
 def interval(samples: NDArray[np.float64], level: float = 0.95) -> Interval | None:
