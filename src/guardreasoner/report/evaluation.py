@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from guardreasoner.metrics import Prediction, Score, score
-from guardreasoner.report.terminal import TITLES, percent
+from guardreasoner.report import reasoning_table
+from guardreasoner.report.reasoning import Quality
+from guardreasoner.report.terminal import SHORT, TITLES, percent
 from guardreasoner.types import Mode, Record, Task
 
 NOTE = (
@@ -17,7 +19,6 @@ NOTE = (
     "flags everything. 1B, 3B, 8B: GuardReasoner's figures in the paper, arXiv 2501.18492."
 )
 SIZES = ("1B", "3B", "8B")
-_SHORT = {Task.PROMPT_HARMFULNESS: "prompt", Task.RESPONSE_REFUSAL: "refusal", Task.RESPONSE_HARMFULNESS: "response"}
 
 
 class Cell(Record):
@@ -33,6 +34,7 @@ class Cell(Record):
     shortened: int
     paper_f1: dict[str, float]
     note: str | None = None
+    reasoning: Quality | None = None
 
 
 class Evaluation(Record):
@@ -40,6 +42,11 @@ class Evaluation(Record):
 
     model: str
     cells: tuple[Cell, ...]
+
+    @property
+    def reasoning(self) -> tuple[tuple[str, Task, Quality], ...]:
+        """The cells that have figures of reasoning."""
+        return tuple((cell.benchmark, cell.task, cell.reasoning) for cell in self.cells if cell.reasoning is not None)
 
 
 def cell(
@@ -53,6 +60,7 @@ def cell(
     shortened: int,
     paper_f1: Mapping[str, float],
     note: str | None = None,
+    reasoning: Quality | None = None,
 ) -> Cell:
     """The figures of one cell. `seconds` and `reasoning_tokens` are sums over the predictions."""
     n = len(predictions)
@@ -67,6 +75,7 @@ def cell(
         shortened=shortened,
         paper_f1=dict(paper_f1),
         note=note,
+        reasoning=reasoning,
     )
 
 
@@ -84,6 +93,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
     modes: dict[Mode, None] = dict.fromkeys(cell.mode for cell in evaluation.cells)
     for mode in modes:
         console.print(_table(evaluation, mode))
+    reasoning_table.show(evaluation.reasoning, console)
     for note in (NOTE, *_notes(evaluation)):
         console.print(note, style="dim", markup=False, highlight=False)
 
@@ -95,6 +105,7 @@ def lines(evaluation: Evaluation) -> Iterator[str]:
     yield f"# {evaluation.model}: {NOTE}"
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+    yield from reasoning_table.lines(evaluation.reasoning)
     for note in _notes(evaluation):
         yield f"# {note}"
 
@@ -105,7 +116,7 @@ def markdown(evaluation: Evaluation) -> str:
     rule = "|---|---|---|" + "---:|" * (heading.count("|") - 4)
     notes = [f"- {note}" for note in _notes(evaluation)]
     body = [f"# {evaluation.model}", "", NOTE, "", heading, rule, *rows, *([""] if notes else []), *notes]
-    return "\n".join(body) + "\n"
+    return "\n".join([*body, *reasoning_table.markdown(evaluation.reasoning)]) + "\n"
 
 
 def _table(evaluation: Evaluation, mode: Mode) -> Table:
@@ -126,7 +137,7 @@ def _table_row(cell: Cell) -> tuple[str, ...]:
     unreadable = f"[red]{found.unreadable}[/]" if found.unreadable else "0"
     return (
         *(
-            f"{escape(cell.benchmark)}\n [dim]{_SHORT[cell.task]}[/]",
+            f"{escape(cell.benchmark)}\n [dim]{SHORT[cell.task]}[/]",
             str(found.n),
             f"[bold]{_short(found.f1)}[/]",
             _row(cell)[5],

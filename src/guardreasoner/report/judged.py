@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
+from guardreasoner.formats.short import read_short
 from guardreasoner.metrics import Prediction
 from guardreasoner.report.evaluation import Cell, cell
+from guardreasoner.report.reasoning import Quality, Thought
 from guardreasoner.types import Exchange, Labels, Malformed, Mode, Record, Sample, Scores, Task, Verdict
 
 
@@ -59,6 +61,7 @@ def cell_of(
     *,
     paper_f1: Mapping[str, float] | None = None,
     note: str | None = None,
+    reasoning: Quality | None = None,
 ) -> Cell:
     """The figures of one task over the rows that are annotated for it."""
     annotated = [row for row in rows if row.gold.get(task) is not None]
@@ -76,7 +79,21 @@ def cell_of(
         shortened=sum(row.shortened for row in annotated),
         paper_f1=paper_f1 or {},
         note=note,
+        reasoning=reasoning,
     )
+
+
+def thought(row: Judged, exchange: Exchange, budget: int | None) -> Thought | None:
+    """The reasoning of one row, None if it has none. `budget`: the tokens that reasoning was allowed, if known.
+
+    The embedded guard's count is of up to three texts, one per task: what was cut is told by how its lines end.
+    """
+    if row.reasoning is None:
+        return None
+    short = read_short(row.reasoning)
+    ended = None if budget is None else row.reasoning_tokens >= budget
+    cut = any(not line.conclusion for line in short) if short else ended
+    return Thought(exchange, row.reasoning, row.labels, row.reasoning_tokens, cut)
 
 
 def digest(exchange: Exchange) -> str:

@@ -1,0 +1,196 @@
+"""From cells to the tables of a page: figures, the paper's rows, the forest, confusion per source, reasoning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from guardreasoner.metrics import Interval, weighted_mean
+from guardreasoner.report.evaluation import Cell
+from guardreasoner.report.page.content import Content, Outcome, outcome
+from guardreasoner.report.page.html import Node, e
+from guardreasoner.report.page.strips import MARKS, forest, legend_mark, scale, shares
+from guardreasoner.report.reasoning_table import NOTE as REASONING_NOTE
+from guardreasoner.report.reasoning_table import rows as reasoning_rows
+from guardreasoner.report.terminal import TITLES, percent
+from guardreasoner.types import Task
+
+OWN = "GuardReasoner"
+AVERAGE = "weighted_average"
+
+
+def table(caption: str, heading: Sequence[Node], body: Sequence[Element], *, kind: str = "sortable") -> Element:
+    """In a frame that scrolls by itself where the page is narrow; the frame can be reached by the keyboard."""
+    head = e("thead", e("tr", *(e("th", name, scope="col") for name in heading)))
+    made = e("table", e("caption", caption), head, e("tbody", *body), class_=kind)
+    return e("div", made, class_="frame", tabindex="0", role="region", aria_label=caption)
+
+
+def row(name: Node, *values: Node, kind: str | None = None) -> Element:
+    return e("tr", e("th", name, scope="row"), *(e("td", value) for value in values), class_=kind)
+
+
+def figures(content: Content) -> Element:
+    """Every cell: what report.json says, in percent."""
+    heading = [
+        "set",
+        "task",
+        "mode",
+        "n",
+        "F1",
+        "95 %",
+        "precision",
+        "recall",
+        "FPR",
+        "unreadable",
+        "s per 1000",
+        "base",
+    ]
+    return table("Figures, percent", heading, [_figures(cell) for cell in content.evaluation.cells])
+
+
+def _figures(cell: Cell) -> Element:
+    found, speed = cell.score, cell.seconds_per_1000
+    return row(
+        cell.benchmark,
+        *(TITLES[cell.task], cell.mode, f"{found.n:,}", e("strong", percent(found.f1)), span(found.f1_interval)),
+        *(percent(found.precision), percent(found.recall), percent(found.fpr)),
+        e("strong", str(found.unreadable), class_="bad") if found.unreadable else "0",
+        *("-" if speed is None else f"{speed:.2f}", percent(cell.always_positive_f1)),
+    )
+
+
+def span(bounds: Interval | None) -> str:
+    return "-" if bounds is None else f"{100 * bounds.low:.1f}\u2013{100 * bounds.high:.1f}"
+
+
+def forests(content: Content) -> list[Element]:
+    """One table per task with a line per cell, and the key to its signs."""
+    made = [legend(content)]
+    for task in Task:
+        cells = [cell for cell in content.evaluation.cells if cell.task is task]
+        if cells:
+            heading = ["set", e("span", "F1, 95 %"), scale()]
+            body = [_forest(content, cell) for cell in sorted(cells, key=lambda cell: cell.benchmark)]
+            made.append(table(f"F1 of {TITLES[task]} with its interval", heading, body, kind="forest"))
+    return made
+
+
+def legend(content: Content) -> Element:
+    """What the signs of the forest and the colours of all plots mean."""
+    modes = [
+        e("li", e("span", class_=f"swatch {mode}"), f"this guard, mode {mode}, with its interval")
+        for mode in content.modes
+    ]
+    sizes = [e("li", legend_mark(size), f"GuardReasoner {size} in the paper") for size in MARKS]
+    others = [e("li", e("span", class_="swatch other"), "another method of the paper")]
+    base = [e("li", e("span", class_="swatch base"), "a guard that flags everything")]
+    return e("ul", *modes, *sizes, *others, *base, class_="legend")
+
+
+def _forest(content: Content, cell: Cell) -> Element:
+    here = [each for each in content.paper if (each[0], each[3]) == (cell.task, cell.benchmark)]
+    others = [(_method(method, size), f1) for _, method, size, _, f1 in here if method != OWN]
+    sizes = [(size or "", f1) for _, method, size, _, f1 in here if method == OWN and size in MARKS]
+    drawn = forest(
+        cell.score.f1,
+        cell.score.f1_interval,
+        mode=cell.mode,
+        base=cell.always_positive_f1,
+        others=others,
+        sizes=sizes,
+    )
+    name = e("span", cell.benchmark, e("br"), e("small", cell.mode))
+    figure = e("span", e("strong", percent(cell.score.f1)), e("br"), e("small", span(cell.score.f1_interval)))
+    return row(name, figure, drawn)
+
+
+def published(content: Content) -> list[Element]:
+    """Per task this guard and every method of the paper, in its order; only tasks with a cell of ours."""
+    tasks = dict.fromkeys(task for _, task in content.sets)
+    return [_published(content, task) for task in tasks if any(each[0] is task for each in content.paper)]
+
+
+def _published(content: Content, task: Task) -> Element:
+    names = list(dict.fromkeys(each[3] for each in content.paper if each[0] is task))
+    names = [*(name for name in names if name != AVERAGE), *(name for name in names if name == AVERAGE)]
+    methods: dict[str, dict[str, float]] = {}
+    for _, method, size, benchmark, f1 in (each for each in content.paper if each[0] is task):
+        methods.setdefault(_method(method, size), {})[benchmark] = f1
+    ours: dict[str, dict[str, float]] = {}
+    for cell in content.evaluation.cells:
+        if cell.task is task and cell.score.f1 is not None:
+            ours.setdefault(f"{content.evaluation.model}, {cell.mode}", {})[cell.benchmark] = cell.score.f1
+    for values in ours.values():
+        if (average := _average(content, task, values)) is not None:
+            values[AVERAGE] = average
+    best = {
+        name: max((each[name] for each in [*ours.values(), *methods.values()] if name in each), default=None)
+        for name in names
+    }
+    body = [_method_row(name, values, names, best, "ours") for name, values in ours.items()]
+    body += [_method_row(name, values, names, best, None) for name, values in methods.items()]
+    heading = ["method", *("weighted mean" if name == AVERAGE else name for name in names)]
+    return table(f"F1 of {TITLES[task]} beside the paper's, percent", heading, body)
+
+
+def _average(content: Content, task: Task, values: dict[str, float]) -> float | None:
+    """Weighted by the published sizes; None unless every benchmark of the task was measured."""
+    sizes = content.sizes.get(task, {})
+    if not sizes or set(sizes) - set(values):
+        return None
+    return weighted_mean([values[name] for name in sizes], list(sizes.values()))
+
+
+def _method_row(
+    name: str, values: dict[str, float], names: Sequence[str], best: dict[str, float | None], kind: str | None
+) -> Element:
+    cells: list[Node] = []
+    for each in names:
+        text = percent(values.get(each))
+        cells.append(e("strong", text) if each in values and values[each] == best[each] else text)
+    return row(name, *cells, kind=kind)
+
+
+def _method(method: str, size: str | None) -> str:
+    return method if size is None else f"{method} ({size})"
+
+
+def confusion(content: Content) -> Element:
+    """Per cell and source what became of its rows."""
+    body: list[Element] = []
+    for cell in content.evaluation.cells:
+        rows = content.annotated(cell)
+        for source in dict.fromkeys(each.source for each in rows):
+            positive, negative = _outcomes(content, cell, source, True), _outcomes(content, cell, source, False)
+            parts = [
+                ("caught", "caught", positive.get("right", 0)),
+                ("missed", "missed", positive.get("missed", 0)),
+                ("unread", "unreadable, positive", positive.get("unreadable", 0)),
+                ("unread", "unreadable, negative", negative.get("unreadable", 0)),
+                ("alarm", "false alarms", negative.get("false alarm", 0)),
+                ("passed", "passed", negative.get("right", 0)),
+            ]
+            counts = [f"{parts[each][2]:,}" for each in (0, 1, 5, 4)]
+            unread = f"{parts[2][2] + parts[3][2]:,}"
+            body.append(row(cell.benchmark, TITLES[cell.task], cell.mode, source, *counts, unread, shares(parts)))
+    heading = ["set", "task", "mode", "source", "caught", "missed", "passed", "false alarms", "unreadable", "shares"]
+    return table("Rows by gold and answer, per source", heading, body)
+
+
+def _outcomes(content: Content, cell: Cell, source: str, positive: bool) -> dict[Outcome, int]:
+    counts: dict[Outcome, int] = {}
+    for each in content.annotated(cell):
+        if each.source == source and (each.gold.get(cell.task) == cell.task.positive) is positive:
+            kind = outcome(each, cell.task)
+            counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def reasoning(content: Content) -> list[Element]:
+    """The quality of the reasoning, as in the other reports; empty where there was none."""
+    found = reasoning_rows(content.evaluation.reasoning)
+    if not found:
+        return []
+    lines = [row(first, *rest) for first, *rest in found[1:]]
+    return [e("p", REASONING_NOTE, class_="note"), table("Reasoning", found[0], lines)]
