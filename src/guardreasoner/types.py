@@ -113,10 +113,14 @@ class Verdict(Record):
 
 
 class Malformed(Record):
-    """A model's text that holds no complete answer, and why. A failed reading is a type, never a label."""
+    """A model's text that holds no complete answer, and why. A failed reading is a type, never a label.
+
+    `refused`: the model declined to judge, rather than answered in a form that cannot be read.
+    """
 
     text: str
     reason: str
+    refused: bool = False
 
 
 class SFTExample(Record):

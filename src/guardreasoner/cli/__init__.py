@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from guardreasoner import __version__
-from guardreasoner.cli import check, evaluate, export, run, score
+from guardreasoner.cli import check, evaluate, export, report, run, score
 from guardreasoner.errors import GuardReasonerError, Stopped
 
 COULD_NOT_JUDGE = 2
@@ -43,6 +43,7 @@ def _root(
 app.command("check")(check.check)
 run.register(app)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("score")(score.score)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from guardreasoner.metrics import Protocol
+
 if TYPE_CHECKING:
     from guardreasoner.report.page import Content
-    from guardreasoner.report.stored import Stored
     from guardreasoner.types import Exchange
 
 
@@ -19,12 +20,16 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `guardreasoner evaluate` wrote.")],
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR_OR_FILE", help="The benchmark files again: their texts stand in the page."),
+        typer.Option(metavar="DIR_OR_FILE", help="Benchmark files, for predictions that were kept without texts."),
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Another evaluation of the same sets: DIR/differences.html shows where they differ."),
+        typer.Option(metavar="DIR", help="Another evaluation; differences.html in DIR shows where the two differ."),
     ] = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="strict: a row without an answer counts once, as wrong. released: the authors' own rule."),
+    ] = "strict",
 ) -> None:
     """Write report.json, report.md and report.html of an evaluation anew, without judging again."""
     from guardreasoner.report.evaluation import show
@@ -32,21 +37,59 @@ def report(
     from guardreasoner.run import write_whole
     from guardreasoner.stages.evaluate import write_report
 
-    texts = _exchanges(data or [])
-    content = content_of(folder, texts)
-    other = None if against is None else content_of(against, texts)
-    write_report(folder, content.evaluation, content)
+    texts = _texts(data or [])
+    content = content_of(folder, protocol, texts)
+    other = None if against is None else content_of(against, protocol, texts)
+    write_report(folder, content.evaluation, content.rows)
     show(content.evaluation, Console())
     if other is not None:
         write_whole(folder / "differences.html", compare_page(content, other))
-        print(f"# differences in {folder / 'differences.html'}")
     print(f"# written to {folder}")
 
 
-def content_of(folder: Path, texts: dict[tuple[str, str], Exchange]) -> Content:
-    """An evaluation on disk, with its rows and those of `texts` that they are about."""
+def content_of(
+    folder: Path, protocol: Protocol = "strict", texts: dict[tuple[str, str], Exchange] | None = None
+) -> Content:
+    """An evaluation on disk with its rows; `texts`, by source and id, for rows that were kept without."""
     from guardreasoner.data.benchmarks import BENCHMARKS
+    from guardreasoner.data.leaks import find_leak
+    from guardreasoner.data.published import benchmark_sizes, guardreasoner_f1, published
+    from guardreasoner.report.cells import Cell, evaluation
+    from guardreasoner.report.evaluation import SIZES
+    from guardreasoner.report.judged import Judged, cell_of, thought
+    from guardreasoner.report.page import Content
+    from guardreasoner.report.page.content import Key
+    from guardreasoner.report.reasoning import quality
     from guardreasoner.report.stored import read_stored
 
-    order = {benchmark.stem: number for number, benchmark in enumerate(BENCHMARKS)}
-    return _content(read_stored(folder, order), texts)
+    known = {benchmark.stem: benchmark for benchmark in BENCHMARKS}
+    own = guardreasoner_f1()
+    cells: list[Cell] = []
+    rows: dict[Key, Sequence[Judged]] = {}
+    stored = read_stored(folder, {stem: number for number, stem in enumerate(known)}, texts or {})
+    for each in stored:
+        benchmark = known.get(each.stem)
+        name = each.stem if benchmark is None else benchmark.name
+        for task in each.tasks if benchmark is None else (benchmark.task,):
+            paper = {size: own[size, task, name] for size in SIZES if (size, task, name) in own}
+            found = (
+                quality((thought(row, each.budget) for row in each.rows), find_leak) if each.mode == "reason" else None
+            )
+            rows[name, task, each.mode] = each.rows
+            cells.append(
+                cell_of(
+                    *(name, task, each.mode, each.rows),
+                    paper_f1=paper,
+                    protocol=protocol,
+                    reasoning=found,
+                )
+            )
+    report = evaluation(stored[0].model, cells, benchmark_sizes(), protocol)
+    return Content(report, rows, published(), benchmark_sizes())
+
+
+def _texts(data: Sequence[Path]) -> dict[tuple[str, str], Exchange]:
+    from guardreasoner.data.benchmarks import find_benchmarks, read_benchmark
+
+    samples = [sample for path in find_benchmarks(data) for sample in read_benchmark(path).samples]
+    return {(sample.source, sample.id): sample.exchange for sample in samples}

@@ -7,22 +7,25 @@ from guardreasoner.metrics.counts import (
     Interval,
     Prediction,
     Protocol,
-    Score,
     bootstrap,
+    bootstrap_kinds,
     interval,
     outcomes,
-    score,
     total,
     weighted_mean,
 )
 from guardreasoner.metrics.curves import Curve, auprc, precision_recall, tpr_at_fpr
 from guardreasoner.metrics.paired import McNemar, PairedDifference, holm, mcnemar, paired_bootstrap, paired_difference
+from guardreasoner.metrics.resampling import CurveSamples, bootstrap_curves
+from guardreasoner.metrics.scoring import RATES, Score, f1_samples, graded, ranked, score
 
 __all__ = [
+    "RATES",
     "RESAMPLES",
     "Bin",
     "Counts",
     "Curve",
+    "CurveSamples",
     "Interval",
     "McNemar",
     "PairedDifference",
@@ -31,7 +34,11 @@ __all__ = [
     "Score",
     "auprc",
     "bootstrap",
+    "bootstrap_curves",
+    "bootstrap_kinds",
     "ece",
+    "f1_samples",
+    "graded",
     "holm",
     "interval",
     "mcnemar",
@@ -39,6 +46,7 @@ __all__ = [
     "paired_bootstrap",
     "paired_difference",
     "precision_recall",
+    "ranked",
     "reliability",
     "score",
     "total",

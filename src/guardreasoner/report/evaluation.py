@@ -1,87 +1,35 @@
-"""From the predictions of one guard on several sets to its report: terminal, pipe, Markdown, JSON."""
+"""From the cells of one guard to what a terminal, a pipe or a Markdown page shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from guardreasoner.metrics import Prediction, Score, score
+from guardreasoner.metrics import Interval, Protocol
 from guardreasoner.report import reasoning_table
-from guardreasoner.report.reasoning import Quality
-from guardreasoner.report.terminal import SHORT, TITLES, percent
-from guardreasoner.types import Mode, Record, Task
+from guardreasoner.report.cells import Cell, Evaluation, ModeMean, Pace
+from guardreasoner.report.terminal import PROTOCOLS, SHORT, TITLES, percent
+from guardreasoner.types import Mode
 
+__all__ = ["SIZES", "Cell", "Evaluation", "lines", "markdown", "show"]
+
+COUNTED = {
+    "strict": "an answer that is unreadable or refused counts once, as wrong",
+    "released": f"protocol {PROTOCOLS['released']}, and so is a refused one",
+}
 NOTE = (
-    "Percent; 95 % bootstrap intervals; an unreadable answer counts once, as wrong. `base` is the F1 of a guard that "
+    "Percent; 95 % bootstrap intervals; {counted}. `base` is the F1 of a guard that "
     "flags everything. 1B, 3B, 8B: GuardReasoner's figures in the paper, arXiv 2501.18492."
 )
+SCORES_NOTE = (
+    "AUPRC: average precision. TPR@1, TPR@5: recall at a false-positive rate of at most 1 and 5 %. ECE: expected "
+    "calibration error of P(positive), ten bins. A row without an answer is wrong at every threshold. refused: "
+    "answers that the model or its server's filter declined. ms: per check, in batches of at most `batch`."
+)
 SIZES = ("1B", "3B", "8B")
-
-
-class Cell(Record):
-    """One set, task and mode. Figures are fractions; seconds and tokens as measured where this ran."""
-
-    benchmark: str
-    task: Task
-    mode: Mode
-    score: Score
-    always_positive_f1: float | None
-    seconds_per_1000: float | None
-    reasoning_tokens_per_check: float | None
-    shortened: int
-    paper_f1: dict[str, float]
-    note: str | None = None
-    reasoning: Quality | None = None
-
-
-class Evaluation(Record):
-    """All cells of one guard."""
-
-    model: str
-    cells: tuple[Cell, ...]
-
-    @property
-    def reasoning(self) -> tuple[tuple[str, Task, Quality], ...]:
-        """The cells that have figures of reasoning."""
-        return tuple((cell.benchmark, cell.task, cell.reasoning) for cell in self.cells if cell.reasoning is not None)
-
-
-def cell(
-    benchmark: str,
-    task: Task,
-    mode: Mode,
-    predictions: Sequence[Prediction],
-    *,
-    seconds: float,
-    reasoning_tokens: int,
-    shortened: int,
-    paper_f1: Mapping[str, float],
-    note: str | None = None,
-    reasoning: Quality | None = None,
-) -> Cell:
-    """The figures of one cell. `seconds` and `reasoning_tokens` are sums over the predictions."""
-    n = len(predictions)
-    return Cell(
-        benchmark=benchmark,
-        task=task,
-        mode=mode,
-        score=score(predictions, task),
-        always_positive_f1=always_positive(predictions, task),
-        seconds_per_1000=1000 * seconds / n if n else None,
-        reasoning_tokens_per_check=reasoning_tokens / n if n else None,
-        shortened=shortened,
-        paper_f1=dict(paper_f1),
-        note=note,
-        reasoning=reasoning,
-    )
-
-
-def always_positive(predictions: Sequence[Prediction], task: Task) -> float | None:
-    """F1 of a guard that always gives the positive label: what any guard has to beat."""
-    return score([Prediction(row.gold, task.positive) for row in predictions], task).f1
 
 
 def show(evaluation: Evaluation, console: Console) -> None:
@@ -93,30 +41,51 @@ def show(evaluation: Evaluation, console: Console) -> None:
     modes: dict[Mode, None] = dict.fromkeys(cell.mode for cell in evaluation.cells)
     for mode in modes:
         console.print(_table(evaluation, mode))
+        console.print(_scores_table(evaluation, mode))
     reasoning_table.show(evaluation.reasoning, console)
-    for note in (NOTE, *_notes(evaluation)):
+    for note in (note_of(evaluation.protocol), SCORES_NOTE, *notes_of(evaluation)):
         console.print(note, style="dim", markup=False, highlight=False)
 
 
 def lines(evaluation: Evaluation) -> Iterator[str]:
-    """One line per cell under one heading, in aligned columns; comments start with #."""
-    rows = [["_".join(text.split()) or "-" for text in row] for row in _rows(evaluation)]
+    """One line per cell and mean under one heading, in aligned columns; comments start with #."""
+    both = [[*row, *more] for row, more in zip(_rows(evaluation), _scores_rows(evaluation), strict=True)]
+    rows = [["_".join(text.split()) or "-" for text in row] for row in both]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    yield f"# {evaluation.model}: {NOTE}"
+    yield f"# {evaluation.model}: {note_of(evaluation.protocol)} {SCORES_NOTE}"
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
     yield from reasoning_table.lines(evaluation.reasoning)
-    for note in _notes(evaluation):
+    for note in notes_of(evaluation):
         yield f"# {note}"
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """The report as a page."""
-    heading, *rows = (f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in _rows(evaluation))
-    rule = "|---|---|---|" + "---:|" * (heading.count("|") - 4)
-    notes = [f"- {note}" for note in _notes(evaluation)]
-    body = [f"# {evaluation.model}", "", NOTE, "", heading, rule, *rows, *([""] if notes else []), *notes]
+    """The report as a page: F1 beside the paper's, then what needs scores."""
+    figures, scores = tables(evaluation)
+    notes = [f"- {note}" for note in notes_of(evaluation)]
+    body = [
+        *(f"# {evaluation.model}", "", note_of(evaluation.protocol), "", *_markdown_table(figures), ""),
+        *(SCORES_NOTE, "", *_markdown_table(scores), *([""] if notes else []), *notes),
+    ]
     return "\n".join([*body, *reasoning_table.markdown(evaluation.reasoning)]) + "\n"
+
+
+def tables(evaluation: Evaluation) -> tuple[list[list[str]], list[list[str]]]:
+    """F1 beside the paper's per cell and mean, and per cell what needs scores; each with its heading first."""
+    figures, means = _rows(evaluation), len(evaluation.means)
+    scores = [[*row[:3], *more] for row, more in zip(figures, _scores_rows(evaluation), strict=True)]
+    return figures, scores[: len(scores) - 2 * means]
+
+
+def note_of(protocol: Protocol) -> str:
+    """What stands under every table."""
+    return NOTE.format(counted=COUNTED[protocol])
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    heading, *body = (f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in rows)
+    return [heading, "|---|---|---|" + "---:|" * (heading.count("|") - 4), *body]
 
 
 def _table(evaluation: Evaluation, mode: Mode) -> Table:
@@ -129,6 +98,23 @@ def _table(evaluation: Evaluation, mode: Mode) -> Table:
     for cell in evaluation.cells:
         if cell.mode == mode:
             table.add_row(*_table_row(cell))
+    for mean in evaluation.means:
+        if mean.mode == mode:
+            for name, value, bounds, paper in _figures(mean):
+                figures = ("", _short(value), _span(bounds), *[""] * 6, *(_short(paper.get(size)) for size in SIZES))
+                table.add_row(f"{name}, {_share(mean)}\n [dim]{SHORT[mean.task]}[/]", *figures)
+    return table
+
+
+def _scores_table(evaluation: Evaluation, mode: Mode) -> Table:
+    """What needs scores, and what a check costs; fits 80 columns."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("set", overflow="fold")
+    for name in (*_SCORES[:1], "95 %", *_SCORES[2:]):
+        table.add_column(name, justify="right", no_wrap=True)
+    for cell in evaluation.cells:
+        if cell.mode == mode:
+            table.add_row(f"{escape(cell.benchmark)} [dim]{SHORT[cell.task]}[/]", *_scores_row(cell))
     return table
 
 
@@ -153,17 +139,15 @@ def _short(value: float | None) -> str:
 
 
 def _rows(evaluation: Evaluation) -> list[list[str]]:
-    """The heading and one row of texts per cell."""
+    """The heading and one row of texts per cell and mean."""
     heading = ["set", "task", "mode", "n", "F1", "95 %", "prec.", "recall", "FPR", "unread", "s/1000", "base", *SIZES]
-    return [heading, *map(_row, evaluation.cells)]
+    return [heading, *map(_row, evaluation.cells), *(row for mean in evaluation.means for row in _mean_rows(mean))]
 
 
 def _row(cell: Cell) -> list[str]:
     found = cell.score
-    bounds = found.f1_interval
     return [
-        *(cell.benchmark, TITLES[cell.task], cell.mode, str(found.n), percent(found.f1)),
-        "-" if bounds is None else f"{100 * bounds.low:.1f}-{100 * bounds.high:.1f}",
+        *(cell.benchmark, TITLES[cell.task], cell.mode, str(found.n), percent(found.f1), _span(found.f1_interval)),
         *(percent(found.precision), percent(found.recall), percent(found.fpr), str(found.unreadable)),
         "-" if cell.seconds_per_1000 is None else f"{cell.seconds_per_1000:.2f}",
         percent(cell.always_positive_f1),
@@ -171,10 +155,58 @@ def _row(cell: Cell) -> list[str]:
     ]
 
 
-def _notes(evaluation: Evaluation) -> Iterator[str]:
+def _mean_rows(mean: ModeMean) -> Iterator[list[str]]:
+    for name, value, bounds, paper in _figures(mean):
+        names = [f"{name}, {_share(mean)}", TITLES[mean.task], mean.mode, "-"]
+        yield [*names, percent(value), _span(bounds), *["-"] * 6, *(percent(paper.get(size)) for size in SIZES)]
+
+
+def _figures(mean: ModeMean) -> Iterator[tuple[str, float | None, Interval | None, dict[str, float]]]:
+    yield "weighted mean", mean.f1, mean.f1_interval, mean.paper_f1
+    yield "plain mean", mean.unweighted_f1, mean.unweighted_f1_interval, {}
+
+
+def _share(mean: ModeMean) -> str:
+    return f"{len(mean.cells)}/{len(mean.cells) + len(mean.missing)}"
+
+
+_SCORES = ("AUPRC", "AUPRC 95 %", "TPR@1", "TPR@5", "ECE", "refused", "tokens", "ms", "batch")
+
+
+def _scores_rows(evaluation: Evaluation) -> list[list[str]]:
+    means = [["-"] * len(_SCORES)] * (2 * len(evaluation.means))
+    return [list(_SCORES), *map(_scores_row, evaluation.cells), *means]
+
+
+def _scores_row(cell: Cell) -> list[str]:
+    found, pace = cell.score, _pace(cell)
+    rates = (found.tpr_at_1_fpr, found.tpr_at_5_fpr, found.ece)
+    tokens = cell.reasoning_tokens_per_check
+    return [
+        *(_short(found.auprc), _span(found.auprc_interval), *map(_short, rates), str(found.refused)),
+        "-" if tokens is None else f"{tokens:.1f}",
+        *(("-", "-") if pace is None else (f"{1000 * pace.seconds:.2f}", str(pace.batch_size))),
+    ]
+
+
+def _pace(cell: Cell) -> Pace | None:
+    """How most of the checks ran: a batch may have one row left over."""
+    paces = [pace for pace in (cell.single, cell.batched) if pace is not None]
+    return max(paces, key=lambda pace: pace.checks, default=None)
+
+
+def _span(bounds: Interval | None) -> str:
+    return "-" if bounds is None else f"{100 * bounds.low:.1f}-{100 * bounds.high:.1f}"
+
+
+def notes_of(evaluation: Evaluation) -> Iterator[str]:
+    """How cells depart from what their name promises."""
     for cell in evaluation.cells:
         place = f"{cell.benchmark}, {TITLES[cell.task]}, {cell.mode}"
         if cell.note:
             yield f"{place}: {cell.note}."
         if cell.shortened:
             yield f"{place}: {cell.shortened} of {cell.score.n} exchanges did not fit the model and were shortened."
+    for mean in evaluation.means:
+        if mean.missing:
+            yield f"{TITLES[mean.task]}, {mean.mode}: the means lack {', '.join(mean.missing)}."

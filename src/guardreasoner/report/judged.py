@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from guardreasoner.engines.remote_answers import WITHHELD
 from guardreasoner.formats.short import read_short
-from guardreasoner.metrics import Prediction
-from guardreasoner.report.evaluation import Cell, cell
+from guardreasoner.metrics import Prediction, Protocol
+from guardreasoner.report.cells import Cell, Pace, cell
 from guardreasoner.report.reasoning import Quality, Thought
 from guardreasoner.types import Exchange, Labels, Malformed, Mode, Record, Sample, Scores, Task, Verdict
 
@@ -20,6 +21,8 @@ class Judged(Record):
     source: str
     digest: str
     """Of the exchange, so that a resumed run notices other text under the same id."""
+    exchange: Exchange | None = None
+    """What was to be judged, whole; None in predictions that were kept before texts were."""
     gold: Labels
     labels: Labels | None
     scores: Scores | None = None
@@ -31,9 +34,20 @@ class Judged(Record):
     shortened: bool = False
     """The exchange did not fit the model: the middle of its texts was left out."""
     problem: str | None = None
+    refused: bool = False
+    """The model declined to judge; `declined` also knows the filters of servers."""
+    batch_size: int | None = None
+    """How many exchanges were judged at once."""
+
+    @property
+    def declined(self) -> bool:
+        """There is no answer because the model refused or its server withheld it."""
+        return self.refused or (self.problem or "").startswith(WITHHELD)
 
 
-def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float) -> Judged:
+def judged(
+    sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float, batch_size: int | None = None
+) -> Judged:
     """The record of one sample; `exchange` is what the guard was given of it."""
     verdict = read if isinstance(read, Verdict) else None
     usage = verdict.usage if verdict else None
@@ -41,6 +55,7 @@ def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, second
         id=sample.id,
         source=sample.source,
         digest=digest(sample.exchange),
+        exchange=sample.exchange,
         gold=sample.labels,
         labels=verdict.labels if verdict else None,
         scores=verdict.scores if verdict else None,
@@ -50,6 +65,8 @@ def judged(sample: Sample, exchange: Exchange, read: Verdict | Malformed, second
         reasoning_tokens=usage.reasoning_tokens if usage else 0,
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
+        refused=isinstance(read, Malformed) and read.refused,
+        batch_size=batch_size,
     )
 
 
@@ -61,29 +78,57 @@ def cell_of(
     *,
     paper_f1: Mapping[str, float] | None = None,
     note: str | None = None,
+    protocol: Protocol = "strict",
     reasoning: Quality | None = None,
 ) -> Cell:
     """The figures of one task over the rows that are annotated for it."""
     annotated = [row for row in rows if row.gold.get(task) is not None]
-    predictions = [
-        Prediction(gold=row.gold.get(task) or "", predicted=None if row.labels is None else row.labels.get(task))
-        for row in annotated
-    ]
     return cell(
         benchmark,
         task,
         mode,
-        predictions,
+        predictions_of(annotated, task),
         seconds=sum(row.seconds for row in annotated),
         reasoning_tokens=sum(row.reasoning_tokens for row in annotated),
         shortened=sum(row.shortened for row in annotated),
         paper_f1=paper_f1 or {},
         note=note,
+        protocol=protocol,
+        single=pace([row for row in annotated if row.batch_size == 1]),
+        batched=pace([row for row in annotated if row.batch_size is not None and row.batch_size > 1]),
         reasoning=reasoning,
     )
 
 
-def thought(row: Judged, exchange: Exchange, budget: int | None) -> Thought | None:
+def predictions_of(rows: Iterable[Judged], task: Task) -> list[Prediction]:
+    """What the metrics need of the rows that are annotated for `task`."""
+    return [
+        Prediction(
+            gold=gold,
+            predicted=None if row.labels is None else row.labels.get(task),
+            score=None if row.scores is None else row.scores.get(task),
+            refused=row.declined,
+        )
+        for row in rows
+        if (gold := row.gold.get(task)) is not None
+    ]
+
+
+def pace(rows: Sequence[Judged]) -> Pace | None:
+    """What a check took, over rows that ran in the same way; None without rows."""
+    if not rows:
+        return None
+    prompts = [row.prompt_tokens for row in rows if row.prompt_tokens is not None]
+    return Pace(
+        batch_size=max(row.batch_size or 1 for row in rows),
+        checks=len(rows),
+        seconds=sum(row.seconds for row in rows) / len(rows),
+        prompt_tokens=sum(prompts) / len(prompts) if prompts else None,
+        reasoning_tokens=sum(row.reasoning_tokens for row in rows) / len(rows),
+    )
+
+
+def thought(row: Judged, budget: int | None) -> Thought | None:
     """The reasoning of one row, None if it has none. `budget`: the tokens that reasoning was allowed, if known.
 
     The embedded guard's count is of up to three texts, one per task: what was cut is told by how its lines end.
@@ -93,7 +138,7 @@ def thought(row: Judged, exchange: Exchange, budget: int | None) -> Thought | No
     short = read_short(row.reasoning)
     ended = None if budget is None else row.reasoning_tokens >= budget
     cut = any(not line.conclusion for line in short) if short else ended
-    return Thought(exchange, row.reasoning, row.labels, row.reasoning_tokens, cut)
+    return Thought(row.exchange, row.reasoning, row.labels, row.reasoning_tokens, cut)
 
 
 def digest(exchange: Exchange) -> str:

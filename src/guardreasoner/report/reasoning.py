@@ -34,14 +34,22 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True)
 class Thought:
-    """The reasoning of one row. `answers`: the labels it was followed by, where they could be read."""
+    """The reasoning of one row. `answers`: the labels it was followed by, where they could be read.
 
-    exchange: Exchange
+    `exchange` None: what it is about is not at hand, and so leaks cannot be told from quotations.
+    """
+
+    exchange: Exchange | None
     text: str
     answers: Labels | None
     tokens: int | None = None
     cut: bool | None = None
     """The token budget ended it; None = not known."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that apply, as far as it is known."""
+        return self.exchange.tasks if self.exchange else self.answers.tasks if self.answers else ()
 
 
 class TaskQuality(Record):
@@ -69,7 +77,8 @@ class Quality(Record):
     repetition: float
     looping: int
     cut: int | None
-    leaking: int
+    leaking: int | None
+    """None where the texts that the reasoning is about are not at hand."""
     leaks: dict[str, int]
     """Kind of phrase -> rows whose first leak is of that kind."""
 
@@ -85,7 +94,8 @@ def quality(thoughts: Iterable[Thought | None], find_leak: FindLeak) -> Quality 
     if not there:
         return None
     read = [(thought, read_thought(thought.text)) for thought in there]
-    leaks = Counter(leak.partition(":")[0] for thought in there if (leak := find_leak(thought.text, thought.exchange)))
+    about = [(thought.text, thought.exchange) for thought in there if thought.exchange is not None]
+    leaks = Counter(leak.partition(":")[0] for each in about if (leak := find_leak(*each)))
     tasks = {task.value: each for task in Task if (each := _task(task, read)) is not None}
     tokens = [thought.tokens for thought in there if thought.tokens is not None]
     cuts = [thought.cut for thought in there if thought.cut is not None]
@@ -103,7 +113,7 @@ def quality(thoughts: Iterable[Thought | None], find_leak: FindLeak) -> Quality 
         repetition=sum(repetition(thought.text) for thought in there) / len(there),
         looping=sum(is_looping(thought.text) for thought in there),
         cut=sum(cuts) if cuts else None,
-        leaking=leaks.total(),
+        leaking=leaks.total() if len(about) == len(there) else None,
         leaks=dict(leaks.most_common()),
     )
 
@@ -141,7 +151,7 @@ def is_looping(text: str) -> bool:
 
 def _task(task: Task, read: Sequence[tuple[Thought, tuple[TaskReasoning, ...]]]) -> TaskQuality | None:
     """None where the task applies to no row. Steps under no task's name belong to none."""
-    rows = [(thought, parts) for thought, parts in read if task in thought.exchange.tasks]
+    rows = [(thought, parts) for thought, parts in read if task in thought.tasks]
     if not rows:
         return None
     steps = sum(len(part.steps) for _, parts in rows for part in parts if part.task is task)

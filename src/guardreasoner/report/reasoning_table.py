@@ -54,7 +54,7 @@ def figures(found: Quality) -> list[str]:
         f"{100 * found.repetition:.1f}",
         f"{found.looping:,}",
         "-" if found.cut is None else f"{found.cut:,}",
-        f"{found.leaking:,}",
+        "-" if found.leaking is None else f"{found.leaking:,}",
     ]
 
 

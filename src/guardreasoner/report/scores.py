@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from guardreasoner.metrics import Interval, Protocol, Score, bootstrap, interval, outcomes, score, weighted_mean
+from guardreasoner.metrics import Protocol, Score, bootstrap, outcomes, score, weighted_mean
+from guardreasoner.report.means import Mean, Part, mean_of
 from guardreasoner.report.predictions import CellPredictions
 from guardreasoner.types import Record, Task
 
@@ -28,15 +29,10 @@ class Cell(Record):
     paper_f1: float | None
 
 
-class Mean(Record):
-    """F1 over a model's cells of one task, weighted by the published sizes. `paper_f1` is over the same cells."""
+class ModelMean(Mean):
+    """The mean of one model. `paper_f1`: of the paper's model of that size, over the same cells."""
 
     model: str
-    task: Task
-    cells: tuple[str, ...]
-    missing: tuple[str, ...]
-    f1: float | None
-    f1_interval: Interval | None
     paper_f1: float | None
 
 
@@ -45,7 +41,7 @@ class Report(Record):
 
     protocol: Protocol
     cells: tuple[Cell, ...]
-    means: tuple[Mean, ...]
+    means: tuple[ModelMean, ...]
 
 
 class Reference(NamedTuple):
@@ -103,21 +99,11 @@ def _place(cell: Cell, reference: Reference) -> tuple[str, int, int, str]:
     return cell.model, list(Task).index(cell.task), rank, cell.benchmark
 
 
-def _mean(model: str, task: Task, group: Sequence[_Scored], reference: Reference) -> Mean | None:
-    """None if none of the cells is a published benchmark: there is no weight to give it."""
+def _mean(model: str, task: Task, group: Sequence[_Scored], reference: Reference) -> ModelMean | None:
     sizes = reference.sizes[task]
-    known = [each for each in group if each.cell.benchmark in sizes]
-    if not known:
+    mean = mean_of([Part(each.cell.benchmark, each.cell.score.f1, each.samples) for each in group], sizes)
+    if mean is None:
         return None
-    names = tuple(each.cell.benchmark for each in known)
-    weights = [sizes[name] for name in names]
-    samples = np.average(np.stack([each.samples for each in known]), axis=0, weights=weights)
-    return Mean(
-        model=model,
-        task=task,
-        cells=names,
-        missing=tuple(name for name in sizes if name not in names),
-        f1=weighted_mean([each.cell.score.f1 for each in known], weights),
-        f1_interval=interval(samples),
-        paper_f1=weighted_mean([each.cell.paper_f1 for each in known], weights),
-    )
+    known = [each.cell for each in group if each.cell.benchmark in sizes]
+    paper = weighted_mean([cell.paper_f1 for cell in known], [sizes[cell.benchmark] for cell in known])
+    return ModelMean(model=model, task=task, paper_f1=paper, **mean._asdict())

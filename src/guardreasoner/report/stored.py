@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from guardreasoner.errors import InputError
 from guardreasoner.jsonl import read_objects
-from guardreasoner.report.judged import Judged
-from guardreasoner.types import Mode, Task
+from guardreasoner.report.judged import Judged, digest
+from guardreasoner.types import Exchange, Mode, Task
 
 MODES: tuple[Mode, ...] = ("reason", "fast")
 
@@ -34,13 +34,23 @@ class Stored:
         return tuple(task for task in Task if any(row.gold.get(task) is not None for row in self.rows))
 
 
-def read_stored(folder: Path, order: Mapping[str, int] | None = None) -> list[Stored]:
-    """Every `STEM.MODE.jsonl` in `folder` or in its `predictions`, all of one model; a mode's sets by `order`."""
+def read_stored(
+    folder: Path,
+    order: Mapping[str, int] | None = None,
+    texts: Mapping[tuple[str, str], Exchange] | None = None,
+) -> list[Stored]:
+    """Every `STEM.MODE.jsonl` in `folder` or in its `predictions`, all of one model.
+
+    Args:
+        folder: what `guardreasoner evaluate` wrote, or the `evaluate` folder of a run.
+        order: place of a stem; the others follow.
+        texts: by source and id, for rows that were kept without; taken where the digest says that it is the same text.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected one that `guardreasoner evaluate` wrote")
     inside = folder / "predictions" if (folder / "predictions").is_dir() else folder
     found = [
-        _read(path, mode)
+        _read(path, mode, texts or {})
         for mode in MODES
         for path in sorted(inside.glob(f"*.{mode}.jsonl"), key=lambda path: _place(path, order or {}))
         if path.stat().st_size
@@ -58,18 +68,24 @@ def _place(path: Path, order: Mapping[str, int]) -> tuple[int, str]:
     return order.get(stem, len(order)), stem
 
 
-def _read(path: Path, mode: Mode) -> Stored:
+def _read(path: Path, mode: Mode, texts: Mapping[tuple[str, str], Exchange]) -> Stored:
     settings = _settings(path.with_suffix(".settings.json"))
     rows: list[Judged] = []
     for number, value in enumerate(read_objects(path), 1):
         try:
-            rows.append(Judged.model_validate({"labels": None, **value}))
+            rows.append(_with_text(Judged.model_validate({"labels": None, **value}), texts))
         except ValidationError as error:
             place, what = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
             raise InputError(f"{path}, row {number}: no prediction: {place}: {what}") from None
     budget = settings.get("max_reasoning_tokens")
     stem = path.name.removesuffix(f".{mode}.jsonl")
     return Stored(stem, mode, str(settings.get("model", "?")), budget if isinstance(budget, int) else None, tuple(rows))
+
+
+def _with_text(row: Judged, texts: Mapping[tuple[str, str], Exchange]) -> Judged:
+    text = texts.get((row.source, row.id))
+    known = row.exchange is not None or text is None or digest(text) != row.digest
+    return row if known else row.model_copy(update={"exchange": text})
 
 
 def _settings(path: Path) -> dict[str, Any]:

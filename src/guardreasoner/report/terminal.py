@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guardreasoner.metrics import Interval
-from guardreasoner.report.scores import Cell, Mean, Report
+from guardreasoner.report.scores import Cell, ModelMean, Report
 from guardreasoner.types import Task
 
 PROTOCOLS = {
@@ -88,7 +88,7 @@ def _cell_line(cell: Cell) -> list[str]:
     ]
 
 
-def _mean_line(mean: Mean) -> list[str]:
+def _mean_line(mean: ModelMean) -> list[str]:
     name = f"{_word(MEAN)}[{_share(mean, '/')}]"
     figures = [percent(mean.f1), *_bounds(mean.f1_interval), percent(mean.paper_f1)]
     return [_word(mean.model), mean.task.value, name, *figures, "-", "-", "-", "-", "-"]
@@ -102,11 +102,11 @@ def _bounds(bounds: Interval | None) -> tuple[str, str]:
     return ("-", "-") if bounds is None else (percent(bounds.low), percent(bounds.high))
 
 
-def _share(mean: Mean, of: str = " of ") -> str:
+def _share(mean: ModelMean, of: str = " of ") -> str:
     return f"{len(mean.cells)}{of}{len(mean.cells) + len(mean.missing)}"
 
 
-def _missing(mean: Mean) -> str:
+def _missing(mean: ModelMean) -> str:
     return f"mean over {_share(mean)} cells, missing {', '.join(mean.missing)}"
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from guardreasoner.data.leaks import find_leak
+from guardreasoner.data.published import benchmark_sizes, published
 from guardreasoner.errors import InputError
 from guardreasoner.guard import Guard
 from guardreasoner.jsonl import Journal
 from guardreasoner.recipe import Recipe
 from guardreasoner.report.evaluation import Cell, Evaluation, markdown
-from guardreasoner.report.judged import Judged, cell_of, digest, judged
+from guardreasoner.report.judged import Judged, cell_of, digest, judged, thought
+from guardreasoner.report.page import Content, evaluation_page
+from guardreasoner.report.page.content import Key
+from guardreasoner.report.reasoning import Quality, quality
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.types import Exchange, Malformed, Mode, Record, Sample, Task
 
@@ -41,11 +46,15 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     guard = Guard(folder.quantized, max_reasoning_tokens=section.max_reasoning_tokens)
     samples = draw(list(read_records(folder.dev, Sample)), section.limit)
     cells: list[Cell] = []
+    kept: dict[Key, Sequence[Judged]] = {}
     for mode in section.modes:
         path = folder.evaluate / f"dev.{mode}.jsonl"
         rows = evaluate(guard, samples, path, mode, bar=f"dev, {mode}")
-        cells += [cell_of("dev", task, mode, rows) for task in Task if any(row.gold.get(task) for row in rows)]
-    write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)))
+        found = reasoning(guard, rows, mode)
+        tasks = [task for task in Task if any(row.gold.get(task) for row in rows)]
+        cells += [cell_of("dev", task, mode, rows, reasoning=found) for task in tasks]
+        kept |= {("dev", task, mode): rows for task in tasks}
+    write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)), kept)
 
 
 def evaluate(
@@ -89,7 +98,15 @@ def evaluate(
             rows = judge(guard, batch, mode)
             journal.append(row.model_dump(exclude_none=True) for row in rows)
             done |= {(row.source, row.id): row for row in rows}
-    return [done[sample.source, sample.id] for sample in samples]
+    # rows that were kept before texts were get theirs
+    return [done[sample.source, sample.id].model_copy(update={"exchange": sample.exchange}) for sample in samples]
+
+
+def reasoning(guard: Guard, rows: Sequence[Judged], mode: Mode) -> Quality | None:
+    """The figures of the rows' reasoning, None if there is none."""
+    if mode != "reason":
+        return None
+    return quality((thought(row, guard.max_reasoning_tokens) for row in rows), find_leak)
 
 
 def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
@@ -99,7 +116,7 @@ def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
     each = guard.check_each(exchanges, mode=mode)
     read = [Malformed(text="", reason=reading) if isinstance(reading, str) else reading for reading in each]
     seconds = (time.perf_counter() - started) / len(samples)
-    return [judged(*row, seconds) for row in zip(samples, exchanges, read, strict=True)]
+    return [judged(*row, seconds, len(samples)) for row in zip(samples, exchanges, read, strict=True)]
 
 
 def fit(guard: Guard, exchange: Exchange, mode: Mode) -> Exchange:
@@ -132,11 +149,14 @@ def draw(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     return [samples[index] for index in sorted(order[:limit])]
 
 
-def write_report(folder: Path, evaluation: Evaluation) -> None:
-    """report.json and report.md."""
+def write_report(folder: Path, evaluation: Evaluation, rows: Mapping[Key, Sequence[Judged]] | None = None) -> None:
+    """report.json, report.md, and, from the rows behind the figures, report.html."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     write_whole(folder / "report.md", markdown(evaluation))
+    if rows is not None:
+        page = evaluation_page(Content(evaluation, rows, published(), benchmark_sizes()))
+        write_whole(folder / "report.html", page)
 
 
 def _check_settings(path: Path, guard: Guard, mode: Mode) -> None:

@@ -6,24 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from guardreasoner.report.evaluation import Cell, Evaluation
+from guardreasoner.report.cells import Cell, Evaluation
 from guardreasoner.report.judged import Judged
-from guardreasoner.types import Exchange, Mode, Task
+from guardreasoner.types import Mode, Task
 
 Key = tuple[str, Task, Mode]
 """Benchmark, task and mode: one cell."""
 PaperRow = tuple[Task, str, str | None, str, float]
 """Task, method, size, benchmark or `weighted_average`, F1: one figure of the paper's tables."""
-Outcome = Literal["right", "missed", "false alarm", "unreadable"]
+Outcome = Literal["right", "missed", "false alarm", "unreadable", "refused"]
 
 
 @dataclass(frozen=True)
 class Content:
-    """One evaluation with its rows. `exchanges` by source and id; a row whose texts are not there is shown without."""
+    """One evaluation with its rows, and the paper's tables."""
 
     evaluation: Evaluation
     rows: Mapping[Key, Sequence[Judged]]
-    exchanges: Mapping[tuple[str, str], Exchange] = field(default_factory=dict[tuple[str, str], Exchange])
     paper: Sequence[PaperRow] = ()
     sizes: Mapping[Task, Mapping[str, int]] = field(default_factory=dict[Task, Mapping[str, int]])
     """Samples per benchmark as published, in the paper's order."""
@@ -48,7 +47,7 @@ def outcome(row: Judged, task: Task) -> Outcome:
     """What became of one row that is annotated for `task`."""
     said, gold = None if row.labels is None else row.labels.get(task), row.gold.get(task)
     if said is None:
-        return "unreadable"
+        return "refused" if row.declined else "unreadable"
     return "right" if said == gold else "missed" if gold == task.positive else "false alarm"
 
 

@@ -8,11 +8,12 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from guardreasoner.metrics.calibration import ece
-from guardreasoner.metrics.curves import auprc
-from guardreasoner.report.evaluation import NOTE, Cell
+from guardreasoner.metrics.scoring import graded, ranked
+from guardreasoner.report.cells import Cell
+from guardreasoner.report.evaluation import SCORES_NOTE, note_of, notes_of
+from guardreasoner.report.judged import predictions_of
 from guardreasoner.report.page import tables
-from guardreasoner.report.page.content import Content, outcome, score_of
+from guardreasoner.report.page.content import Content
 from guardreasoner.report.page.curves import Line, precision_recall_plot, reliability_plot
 from guardreasoner.report.page.html import Node, document, e
 from guardreasoner.report.page.rows import Entry, Voice, errors, section
@@ -29,7 +30,7 @@ def evaluation_page(content: Content) -> str:
     """One guard: figures beside the paper's, plots, confusion, reasoning, and its errors."""
     wrong = errors(content)
     parts = [
-        ("figures", "Figures", [e("p", NOTE, class_="note"), tables.figures(content), *_notes(content)]),
+        ("figures", "Figures", _figures(content)),
         ("forest", "Beside the paper, drawn", tables.forests(content)),
         ("paper", "Beside the paper, in numbers", _published(content)),
         ("curves", "Thresholds and calibration", _curves(content)),
@@ -61,10 +62,8 @@ def compare_page(a: Content, b: Content, *, names: tuple[str, str] | None = None
         ("differences", "Where they differ", [_crossed(found, shared, called)]),
         ("rows", "Disagreements", [e("p", CONTENT, class_="warning"), *section(found, "disagreements")]),
     ]
-    total = sum(shared.values())
-    return _page(
-        f"{called[0]} and {called[1]}", f"{total:,} checks that both made, {len(found):,} answered differently", both
-    )
+    said = f"{sum(shared.values()):,} checks that both made, {len(found):,} answered differently"
+    return _page(f"{called[0]} and {called[1]}", said, both)
 
 
 def disagreements(a: Content, b: Content, names: tuple[str, str]) -> tuple[list[Entry], dict[tuple[str, Task], int]]:
@@ -82,10 +81,9 @@ def disagreements(a: Content, b: Content, names: tuple[str, str]) -> tuple[list[
         for row in a.annotated(pair[0]):
             other = others.get((row.source, row.id, row.digest))
             if other is not None:
-                key = row.source, row.id
                 shared[benchmark, task] = shared.get((benchmark, task), 0) + 1
                 voices = (Voice(names[0], row), Voice(names[1], other))
-                entry = Entry(benchmark, task, a.exchanges.get(key) or b.exchanges.get(key), voices)
+                entry = Entry(benchmark, task, voices)
                 if entry.differs:
                     found.append(entry)
     return found, shared
@@ -134,11 +132,21 @@ def _crossed(found: Sequence[Entry], shared: dict[tuple[str, Task], int], names:
     return tables.table("Rows that both judged", heading, body)
 
 
+def _figures(content: Content) -> list[Node]:
+    notes = [e("li", note) for note in notes_of(content.evaluation)]
+    return [
+        e("p", note_of(content.evaluation.protocol), class_="note"),
+        *tables.figures(content),
+        e("p", SCORES_NOTE, class_="note"),
+        e("ul", *notes, class_="note") if notes else None,
+    ]
+
+
 def _published(content: Content) -> list[Node]:
     found = tables.published(content)
     note = (
-        "From the paper's tables, arXiv 2501.18492, as published; bold is the best of a column. The weighted mean needs "
-        "every benchmark of the task."
+        "From the paper's tables, arXiv 2501.18492, as published; bold is the best of a column. Our weighted mean "
+        "stands there if every benchmark of the task was measured."
     )
     return [e("p", note, class_="note"), *found, *_sizes(content)] if found else []
 
@@ -154,52 +162,44 @@ def _sizes(content: Content) -> list[Node]:
     return [e("ul", *found, class_="note")] if found else []
 
 
-def _notes(content: Content) -> list[Node]:
-    notes = [
-        e("li", f"{cell.benchmark}, {TITLES[cell.task]}, {cell.mode}: {note}")
-        for cell in content.evaluation.cells
-        for note in (
-            cell.note,
-            f"{cell.shortened} exchanges were shortened to fit the model" if cell.shortened else None,
-        )
-        if note
-    ]
-    return [e("ul", *notes, class_="note")] if notes else []
-
-
 def _curves(content: Content) -> list[Node]:
     figures = [figure for benchmark, task in content.sets for figure in _plots(content, benchmark, task)]
     if not figures:
         return []
     note = (
-        "Left: precision at every recall that a threshold gives; dotted, the share of positives. Right: the share of "
-        "positives among rows of like score; on the dotted line, a score can be taken at its word. Rows without a score "
-        "are left out."
+        "Left: precision at every recall that a threshold gives; dotted, the share of positives. A row without an "
+        "answer is wrong at every threshold. Right: the share of positives among rows of like score; on the dotted "
+        "line a score can be taken at its word."
     )
     return [e("p", note, class_="note"), tables.legend(replace(content, paper=())), e("div", *figures, class_="plots")]
 
 
 def _plots(content: Content, benchmark: str, task: Task) -> list[Element]:
-    lines: list[tuple[str, Line]] = []
+    """One figure for each kind of curve, over all modes that have scores."""
+    name = f"{benchmark}, {TITLES[task]}"
+    ranks: list[Line] = []
+    grades: list[Line] = []
+    areas: list[str] = []
+    gaps: list[str] = []
     for cell in content.evaluation.cells:
         if (cell.benchmark, cell.task) == (benchmark, task):
-            rows = [(row, score) for row in content.annotated(cell) if (score := score_of(row, task)) is not None]
-            gold = np.array([row.gold.get(task) == task.positive for row, _ in rows], dtype=np.bool_)
-            if gold.any() and not gold.all():
-                lines.append((cell.mode, Line(cell.mode, gold, np.array([score for _, score in rows]))))
-    if not lines:
-        return []
-    name = f"{benchmark}, {TITLES[task]}"
-    areas = "; ".join(f"{mode}: AUPRC {percent(auprc(line.gold, line.scores))}" for mode, line in lines)
-    gaps = "; ".join(f"{mode}: ECE {percent(ece(line.gold, line.scores))}" for mode, line in lines)
-    drawn = [line for _, line in lines]
+            predictions = predictions_of(content.annotated(cell), task)
+            rows, (gold, scores) = ranked(predictions, task, content.evaluation.protocol), graded(predictions, task)
+            if rows is not None and rows.gold.any():
+                again = rows.times
+                ranks.append(Line(cell.mode, np.repeat(rows.gold, again), np.repeat(rows.scores, again)))
+                areas.append(f"{cell.mode}: AUPRC {percent(cell.score.auprc)}")
+            if len(gold):
+                grades.append(Line(cell.mode, gold, scores))
+                gaps.append(f"{cell.mode}: ECE {percent(cell.score.ece)}")
+    drawn = (
+        (precision_recall_plot, ranks, "Precision over recall", areas),
+        (reliability_plot, grades, "Reliability", gaps),
+    )
     return [
-        e(
-            "figure",
-            precision_recall_plot(drawn, f"Precision over recall, {name}"),
-            e("figcaption", e("strong", name), e("br"), areas),
-        ),
-        e("figure", reliability_plot(drawn, f"Reliability, {name}"), e("figcaption", e("strong", name), e("br"), gaps)),
+        e("figure", plot(lines, f"{kind}, {name}"), e("figcaption", e("strong", name), e("br"), "; ".join(said)))
+        for plot, lines, kind, said in drawn
+        if lines
     ]
 
 

@@ -33,7 +33,6 @@ class Entry:
 
     benchmark: str
     task: Task
-    exchange: Exchange | None
     voices: tuple[Voice, ...]
 
     @property
@@ -42,15 +41,18 @@ class Entry:
         return self.voices[0].judged
 
     @property
+    def exchange(self) -> Exchange | None:
+        return next((voice.judged.exchange for voice in self.voices if voice.judged.exchange), None)
+
+    @property
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(outcome(voice.judged, self.task) for voice in self.voices)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """`missed reason`: what went wrong, and in whose answer; `differ` where the answers are not the same."""
-        wrong = [
-            f"{what}: {voice.name}" for what, voice in zip(self.outcomes, self.voices, strict=True) if what != "right"
-        ]
+        """`missed: reason`, what went wrong and in whose answer; and whether the answers are the same."""
+        each = zip(self.outcomes, self.voices, strict=True)
+        wrong = [f"{what}: {voice.name}" for what, voice in each if what != "right"]
         return (*wrong, *(["the answers differ"] if self.differs else []))
 
     @property
@@ -67,7 +69,7 @@ def entries(content: Content) -> list[Entry]:
         for cell in cells:
             for row in content.annotated(cell):
                 voices.setdefault((row.source, row.id), []).append(Voice(cell.mode, row))
-        found += [Entry(benchmark, task, content.exchanges.get(key), tuple(each)) for key, each in voices.items()]
+        found += [Entry(benchmark, task, tuple(each)) for each in voices.values()]
     return found
 
 

@@ -1,4 +1,4 @@
-"""From figures to drawings one line high that stand in a table cell: positions are percentages, so any width will do."""
+"""From figures to drawings one line high, for a table cell: positions are percentages, so any width will do."""
 
 from __future__ import annotations
 

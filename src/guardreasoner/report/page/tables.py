@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from guardreasoner.metrics import Interval, weighted_mean
-from guardreasoner.report.evaluation import Cell
+from guardreasoner.metrics import Interval
+from guardreasoner.report.cells import Cell
+from guardreasoner.report.evaluation import tables as of_evaluation
 from guardreasoner.report.page.content import Content, Outcome, outcome
 from guardreasoner.report.page.html import Node, e
 from guardreasoner.report.page.strips import MARKS, forest, legend_mark, scale, shares
@@ -17,6 +18,7 @@ from guardreasoner.types import Task
 
 OWN = "GuardReasoner"
 AVERAGE = "weighted_average"
+SILENT: tuple[Outcome, ...] = ("unreadable", "refused")
 
 
 def table(caption: str, heading: Sequence[Node], body: Sequence[Element], *, kind: str = "sortable") -> Element:
@@ -27,40 +29,23 @@ def table(caption: str, heading: Sequence[Node], body: Sequence[Element], *, kin
 
 
 def row(name: Node, *values: Node, kind: str | None = None) -> Element:
+    """What it is about first."""
     return e("tr", e("th", name, scope="row"), *(e("td", value) for value in values), class_=kind)
 
 
-def figures(content: Content) -> Element:
-    """Every cell: what report.json says, in percent."""
-    heading = [
-        "set",
-        "task",
-        "mode",
-        "n",
-        "F1",
-        "95 %",
-        "precision",
-        "recall",
-        "FPR",
-        "unreadable",
-        "s per 1000",
-        "base",
-    ]
-    return table("Figures, percent", heading, [_figures(cell) for cell in content.evaluation.cells])
+def figures(content: Content) -> list[Element]:
+    """The tables of report.md."""
+    beside, scores = of_evaluation(content.evaluation)
+    return [texts("F1 beside GuardReasoner's in the paper, percent", beside), texts("Scores and cost", scores)]
 
 
-def _figures(cell: Cell) -> Element:
-    found, speed = cell.score, cell.seconds_per_1000
-    return row(
-        cell.benchmark,
-        *(TITLES[cell.task], cell.mode, f"{found.n:,}", e("strong", percent(found.f1)), span(found.f1_interval)),
-        *(percent(found.precision), percent(found.recall), percent(found.fpr)),
-        e("strong", str(found.unreadable), class_="bad") if found.unreadable else "0",
-        *("-" if speed is None else f"{speed:.2f}", percent(cell.always_positive_f1)),
-    )
+def texts(caption: str, rows: Sequence[Sequence[str]]) -> Element:
+    """A table of plain texts, its heading first."""
+    return table(caption, rows[0], [row(*each) for each in rows[1:]])
 
 
 def span(bounds: Interval | None) -> str:
+    """`35.2-43.2`, in percent."""
     return "-" if bounds is None else f"{100 * bounds.low:.1f}\u2013{100 * bounds.high:.1f}"
 
 
@@ -121,9 +106,9 @@ def _published(content: Content, task: Task) -> Element:
     for cell in content.evaluation.cells:
         if cell.task is task and cell.score.f1 is not None:
             ours.setdefault(f"{content.evaluation.model}, {cell.mode}", {})[cell.benchmark] = cell.score.f1
-    for values in ours.values():
-        if (average := _average(content, task, values)) is not None:
-            values[AVERAGE] = average
+    for mean in content.evaluation.means:
+        if mean.task is task and mean.f1 is not None and not mean.missing:
+            ours[f"{content.evaluation.model}, {mean.mode}"][AVERAGE] = mean.f1
     best = {
         name: max((each[name] for each in [*ours.values(), *methods.values()] if name in each), default=None)
         for name in names
@@ -132,14 +117,6 @@ def _published(content: Content, task: Task) -> Element:
     body += [_method_row(name, values, names, best, None) for name, values in methods.items()]
     heading = ["method", *("weighted mean" if name == AVERAGE else name for name in names)]
     return table(f"F1 of {TITLES[task]} beside the paper's, percent", heading, body)
-
-
-def _average(content: Content, task: Task, values: dict[str, float]) -> float | None:
-    """Weighted by the published sizes; None unless every benchmark of the task was measured."""
-    sizes = content.sizes.get(task, {})
-    if not sizes or set(sizes) - set(values):
-        return None
-    return weighted_mean([values[name] for name in sizes], list(sizes.values()))
 
 
 def _method_row(
@@ -163,18 +140,19 @@ def confusion(content: Content) -> Element:
         rows = content.annotated(cell)
         for source in dict.fromkeys(each.source for each in rows):
             positive, negative = _outcomes(content, cell, source, True), _outcomes(content, cell, source, False)
+            silent = [sum(each.get(what, 0) for what in SILENT) for each in (positive, negative)]
             parts = [
                 ("caught", "caught", positive.get("right", 0)),
                 ("missed", "missed", positive.get("missed", 0)),
-                ("unread", "unreadable, positive", positive.get("unreadable", 0)),
-                ("unread", "unreadable, negative", negative.get("unreadable", 0)),
+                ("unread", "no answer, positive", silent[0]),
+                ("unread", "no answer, negative", silent[1]),
                 ("alarm", "false alarms", negative.get("false alarm", 0)),
                 ("passed", "passed", negative.get("right", 0)),
             ]
             counts = [f"{parts[each][2]:,}" for each in (0, 1, 5, 4)]
-            unread = f"{parts[2][2] + parts[3][2]:,}"
-            body.append(row(cell.benchmark, TITLES[cell.task], cell.mode, source, *counts, unread, shares(parts)))
-    heading = ["set", "task", "mode", "source", "caught", "missed", "passed", "false alarms", "unreadable", "shares"]
+            names = (cell.benchmark, TITLES[cell.task], cell.mode, source)
+            body.append(row(*names, *counts, f"{sum(silent):,}", shares(parts)))
+    heading = ["set", "task", "mode", "source", "caught", "missed", "passed", "false alarms", "no answer", "shares"]
     return table("Rows by gold and answer, per source", heading, body)
 
 
@@ -190,7 +168,4 @@ def _outcomes(content: Content, cell: Cell, source: str, positive: bool) -> dict
 def reasoning(content: Content) -> list[Element]:
     """The quality of the reasoning, as in the other reports; empty where there was none."""
     found = reasoning_rows(content.evaluation.reasoning)
-    if not found:
-        return []
-    lines = [row(first, *rest) for first, *rest in found[1:]]
-    return [e("p", REASONING_NOTE, class_="note"), table("Reasoning", found[0], lines)]
+    return [e("p", REASONING_NOTE, class_="note"), texts("Reasoning", found)] if found else []
