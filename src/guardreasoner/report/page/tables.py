@@ -18,13 +18,19 @@ from guardreasoner.types import Task
 
 OWN = "GuardReasoner"
 AVERAGE = "weighted_average"
+WORDS = ("guard", "set", "task", "mode", "source", "method")
+"""Columns of words, which start at the left."""
 SILENT: tuple[Outcome, ...] = ("unreadable", "refused")
 
 
 def table(caption: str, heading: Sequence[Node], body: Sequence[Element], *, kind: str = "sortable") -> Element:
     """In a frame that scrolls by itself where the page is narrow; the frame can be reached by the keyboard."""
-    head = e("thead", e("tr", *(e("th", name, scope="col") for name in heading)))
-    made = e("table", e("caption", caption), head, e("tbody", *body), class_=kind)
+    names = [e("th", name, scope="col", class_="words" if name in WORDS else None) for name in heading]
+    for line in body:
+        for name, cell in zip(heading, line, strict=True):
+            if name in WORDS and cell.tag == "td":
+                cell.set("class", "words")
+    made = e("table", e("caption", caption), e("thead", e("tr", *names)), e("tbody", *body), class_=kind)
     return e("div", made, class_="frame", tabindex="0", role="region", aria_label=caption)
 
 
