@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -39,7 +38,7 @@ def evaluation_page(content: Content) -> str:
         (
             "errors",
             "Errors",
-            [e("p", CONTENT, class_="warning"), *section(wrong, "rows with an error")] if content.rows else [],
+            [e("p", CONTENT, class_="warning"), *section(wrong, "errors")] if content.rows else [],
         ),
     ]
     checks = sum(cell.score.n for cell in content.evaluation.cells)
@@ -171,7 +170,7 @@ def _curves(content: Content) -> list[Node]:
         "answer is wrong at every threshold. Right: the share of positives among rows of like score; on the dotted "
         "line a score can be taken at its word."
     )
-    return [e("p", note, class_="note"), tables.legend(replace(content, paper=())), e("div", *figures, class_="plots")]
+    return [e("p", note, class_="note"), tables.legend(content, paper=False), e("div", *figures, class_="plots")]
 
 
 def _plots(content: Content, benchmark: str, task: Task) -> list[Element]:

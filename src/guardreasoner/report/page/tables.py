@@ -67,12 +67,11 @@ def forests(content: Content) -> list[Element]:
     return made
 
 
-def legend(content: Content) -> Element:
-    """What the signs of the forest and the colours of all plots mean."""
-    modes = [
-        e("li", e("span", class_=f"swatch {mode}"), f"this guard, mode {mode}, with its interval")
-        for mode in content.modes
-    ]
+def legend(content: Content, *, paper: bool = True) -> Element:
+    """What the colours of all plots mean, and, with `paper`, the signs of the forest."""
+    modes = [e("li", e("span", class_=f"swatch {mode}"), f"this guard, mode {mode}") for mode in content.modes]
+    if not paper:
+        return e("ul", *modes, class_="legend")
     sizes = [e("li", legend_mark(size), f"GuardReasoner {size} in the paper") for size in MARKS]
     others = [e("li", e("span", class_="swatch other"), "another method of the paper")]
     base = [e("li", e("span", class_="swatch base"), "a guard that flags everything")]
