@@ -38,8 +38,9 @@ format: $(VENV)/ready ## format the code and mend what ruff can mend
 	@$(VENV)/bin/ruff check --quiet --fix . || true
 	@$(VENV)/bin/ruff format .
 
-docs: $(VENV)/ready ## write docs/help.md and the printed outputs in README and docs anew
+docs: $(VENV)/ready ## write docs/help.md, the table of benchmarks and the printed outputs in README and docs anew
 	@$(VENV)/bin/python docs/make_help.py
+	@$(VENV)/bin/python docs/make_benchmarks.py
 	@$(VENV)/bin/python tests/blocks.py
 
 clean: ## remove both virtual environments and all caches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import lzma
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """The rows as a file of the form that its name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    match path.name.removesuffix(".gz").rpartition(".")[2]:
+    match path.name.removesuffix(".gz").removesuffix(".xz").rpartition(".")[2]:
         case "parquet":
             import pyarrow
             import pyarrow.parquet
@@ -114,7 +115,8 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             text = json.dumps(list(rows), indent=2)
         case _:
             text = lines
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    pack = {".gz": gzip.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
+    path.write_bytes(pack(text.encode()))
     return path
 
 

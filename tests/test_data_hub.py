@@ -104,7 +104,7 @@ def test_missing_file_says_where_it_is_sought_and_what_brings_it(tmp_path: Path)
         "RAW: no file of BeaverTails, expected BeaverTails/round0/30k/train.jsonl.gz "
         '(`hf download PKU-Alignment/BeaverTails "round0/30k/train.jsonl.gz" --repo-type dataset '
         "--revision 8401fe609d288129cc684a9b3be6a93e41cfe678 --local-dir RAW/BeaverTails` brings it) "
-        "or BeaverTails with one of the endings .jsonl, .json, .csv, .jsonl.gz, .json.gz, .csv.gz, .parquet"
+        "or BeaverTails with one of the endings .jsonl, .json, .csv, .jsonl.gz, .json.gz, .csv.gz, .jsonl.xz, .parquet"
     )
 
 
@@ -197,4 +197,4 @@ def test_without_datasets_the_extra_is_named(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "loading seed sets from the hub needs `pip install 'guardreasoner[data]'`\n"
+    assert done.stdout == "loading data sets from the hub needs `pip install 'guardreasoner[data]'`\n"

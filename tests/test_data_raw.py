@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_lines_under_the_name_of_json_are_read(tmp_path: Path) -> None:
     assert [record.value for record in read_raw(path)] == [{"a": 1}, {"a": 2}]
 
 
+def test_lines_packed_with_xz_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.xz"
+    path.write_bytes(lzma.compress(b'{"a": 1}\n{"a": 2}\n'))
+    assert [record.value for record in read_raw(path)] == [{"a": 1}, {"a": 2}]
+
+
+def test_xz_file_that_breaks_off_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.xz"
+    path.write_bytes(lzma.compress(b'{"a": 1}\n')[:-8])
+    assert message(path).startswith("rows.jsonl.xz is not a whole xz file: ")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -76,7 +89,7 @@ def test_bytes_that_are_not_utf8_are_one_sentence(tmp_path: Path) -> None:
 
 def test_unknown_ending_is_one_sentence(tmp_path: Path) -> None:
     assert message(tmp_path / "rows.xlsx") == (
-        "rows.xlsx: expected a name that ends in .jsonl, .json, .csv, .jsonl.gz, .json.gz, .csv.gz, .parquet"
+        "rows.xlsx: expected a name that ends in .jsonl, .json, .csv, .jsonl.gz, .json.gz, .csv.gz, .jsonl.xz, .parquet"
     )
 
 

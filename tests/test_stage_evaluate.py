@@ -199,3 +199,60 @@ def test_larger_limit_adds_to_a_smaller_one() -> None:
 
 def test_limit_keeps_the_order() -> None:
     assert [row.id for row in draw(SAMPLES, 3)] == sorted(row.id for row in draw(SAMPLES, 3))
+
+
+def test_words_without_an_answer_are_kept_whole(tmp_path: Path) -> None:
+    (row,) = evaluate(guard(Mute("Looks at the words.")), SAMPLES[:1], tmp_path / "p.jsonl", "reason")
+    assert row.problem is not None
+    assert (row.text or "").startswith("<|think|>Looks at the words.")
+
+
+def test_size_of_the_batch_stands_beside_the_seconds(tmp_path: Path) -> None:
+    rows = evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "fast", batch_size=2)
+    assert sorted(row.batch_size or 0 for row in rows) == [1, 2, 2, 2, 2]
+
+
+def test_file_from_before_there_were_batches_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    evaluate(guard(), SAMPLES[:2], path, "fast")
+    old = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for row in old:
+        del row["batch_size"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in old), encoding="utf-8")
+    rows = evaluate(guard(), SAMPLES, path, "fast")
+    assert [row.batch_size for row in rows] == [None, None, 3, 3, 3]
+
+
+# Replicas
+
+
+def test_replicas_judge_each_row_once_and_in_the_order_of_the_samples(tmp_path: Path) -> None:
+    engines = [Counting() for _ in range(3)]
+    first, *others = [guard(engine) for engine in engines]
+    rows = evaluate(first, SAMPLES, tmp_path / "p.jsonl", "reason", batch_size=1, replicas=others)
+    assert [row.id for row in rows] == ["1", "2", "3", "4", "5"]
+    assert sum(engine.seen for engine in engines) == 5
+
+
+def test_batch_of_a_replica_that_fails_goes_to_another(tmp_path: Path) -> None:
+    sound = Counting()
+    broken = guard(Counting(fails_at="a"))
+    rows = evaluate(broken, SAMPLES, tmp_path / "p.jsonl", "reason", batch_size=1, replicas=[guard(sound)])
+    assert [row.id for row in rows] == ["1", "2", "3", "4", "5"]
+    assert sound.seen >= 4
+
+
+def test_when_every_replica_fails_what_was_judged_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    broken = [guard(Counting(fails_at="Hi.")) for _ in range(2)]
+    with pytest.raises(EngineError, match="the server went away"):
+        evaluate(broken[0], SAMPLES, path, "reason", batch_size=1, replicas=broken[1:])
+    done = {json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()}
+    assert done == {"1", "2", "3", "4"}
+    assert len(evaluate(guard(), SAMPLES, path, "reason")) == 5
+
+
+def test_replica_with_other_thresholds_is_refused(tmp_path: Path) -> None:
+    other = guard(thresholds={Task.PROMPT_HARMFULNESS: 0.3})
+    with pytest.raises(InputError, match="a replica has thresholds "):
+        evaluate(guard(), SAMPLES, tmp_path / "p.jsonl", "fast", replicas=[other])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import os
 import zlib
 from collections.abc import Generator, Iterable, Iterator
@@ -70,16 +71,17 @@ def open_binary(path: Path) -> IO[bytes]:
 
 @contextmanager
 def unpacked(path: Path) -> Generator[IO[bytes]]:
-    """`path` opened for reading, unpacked if its name ends in .gz; an archive that breaks off is an InputError."""
+    """`path` for reading, unpacked if its name ends in .gz or .xz; an archive that breaks off is an InputError."""
     with open_binary(path) as file:
-        if path.suffix != ".gz":
+        if path.suffix not in (".gz", ".xz"):
             yield file
             return
         try:
-            with gzip.open(file) as content:
+            with gzip.open(file) if path.suffix == ".gz" else lzma.open(file) as content:
                 yield cast(IO[bytes], content)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{path} is not a whole gzip file: {error}") from None
+        except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
+            kind = "gzip" if path.suffix == ".gz" else "xz"
+            raise InputError(f"{path} is not a whole {kind} file: {error}") from None
 
 
 def reason(error: OSError) -> str:

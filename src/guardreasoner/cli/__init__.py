@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from guardreasoner import __version__
-from guardreasoner.cli import check, evaluate, export, report, run, score
+from guardreasoner.cli import benchmarks, check, compare, evaluate, export, interchange, report, run, score
 from guardreasoner.errors import GuardReasonerError, Stopped
 
 COULD_NOT_JUDGE = 2
@@ -42,9 +42,12 @@ def _root(
 
 app.command("check")(check.check)
 run.register(app)
+app.command("benchmarks")(benchmarks.benchmarks)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("export")(export.export)
+app.command("interchange")(interchange.interchange)
 app.command("score")(score.score)
 
 

@@ -1,11 +1,10 @@
-"""From `guardreasoner evaluate --data FOLDER` to predictions, a report and its table."""
+"""From `guardreasoner evaluate` to predictions, a report and its table."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,14 +12,57 @@ from rich.console import Console
 from guardreasoner.metrics import Protocol
 from guardreasoner.types import Mode
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from guardreasoner.data.benchmarks import Chosen
+    from guardreasoner.guard import Guard
+    from guardreasoner.report.cells import Cell
+    from guardreasoner.report.judged import Judged
+
 
 def evaluate(
     data: Annotated[
-        list[Path],
-        typer.Option(metavar="DIR_OR_FILE", help="The authors' benchmark JSON, or a folder of them. Can be repeated."),
-    ],
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR_OR_FILE",
+            help="Benchmark files, the authors' or as upstream has them, or a folder of them. Can be repeated.",
+            show_default="the hub",
+        ),
+    ] = None,
+    benchmarks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Only these; `paper` and `beside` are groups. `guardreasoner benchmarks` lists them.",
+            show_default="all that --data holds; without it the paper's",
+        ),
+    ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="Load from the hub what --data does not hold.")] = False,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Labelled rows of your own, JSONL, CSV or Parquet. Can be repeated."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=COLUMN",
+            help="What a column of --file holds: prompt, response, id or a task.",
+            show_default="the column of that name",
+        ),
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[COLUMN:]VALUE=LABEL", help="What a value of --file stands for: 1=harmful."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="NAME|PATH|URL", help="The guard; without it the embedded one.")
+    ] = None,
+    replica: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL", help="A further server of the same model; batches go to whichever is free. Can be repeated."
+        ),
     ] = None,
     format: Annotated[
         str | None, typer.Option("--format", help="How the model is asked: paper or nano; default by the model.")
@@ -35,59 +77,96 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Where predictions and report are kept; default evaluation/MODEL."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Exchanges judged at once.")] = 32,
+    batch_size: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Exchanges judged at once; 1 measures single checks.")
+    ] = 32,
     protocol: Annotated[
         Protocol,
         typer.Option(help="strict: a row without an answer counts once, as wrong. released: the authors' own rule."),
     ] = "strict",
     json: Annotated[bool, typer.Option("--json", help="One JSON document; figures are fractions.")] = False,
 ) -> None:
-    """Judge the paper's benchmarks with a guard and score it beside the published figures.
+    """Judge benchmarks with a guard and score it beside the published figures.
 
     Every batch is kept as it is judged: run the same command again to go on after a stop.
     """
-    from guardreasoner.data.benchmarks import find_benchmarks, read_benchmark
-    from guardreasoner.data.published import benchmark_sizes, guardreasoner_f1
+    from guardreasoner.cli.own_files import own_files
+    from guardreasoner.data.benchmarks import choose
+    from guardreasoner.data.published import benchmark_sizes
     from guardreasoner.guard import Guard
-    from guardreasoner.report.cells import Cell, evaluation
-    from guardreasoner.report.evaluation import SIZES, show
-    from guardreasoner.report.judged import Judged, cell_of
-    from guardreasoner.report.page.content import Key
+    from guardreasoner.report.cells import evaluation
+    from guardreasoner.report.evaluation import show
     from guardreasoner.stages import evaluate as stage
 
-    sets = [read_benchmark(path) for path in find_benchmarks(data)]
+    files = own_files(file or (), column or (), value or ())
+    names = None if benchmarks is None else [name.strip() for name in benchmarks.split(",") if name.strip()]
+    chosen = choose(data or (), names, files, hub=hub or not (data or files))
+    for sentence in chosen.missing:
+        typer.echo(f"left out: {sentence}", err=True)
     guard = Guard(model, format=format)
-    folder = output or Path("evaluation") / re.sub(r"[^\w.-]+", "-", guard.model).strip("-.")
-    published = guardreasoner_f1()
+    replicas = [Guard(address, format=format) for address in replica or ()]
+    folder = output or Path("evaluation") / file_name(guard.model)
     modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)
-    cells: list[Cell] = []
-    kept: dict[Key, Sequence[Judged]] = {}
-    for each in modes:
-        for rows in sets:
-            name, task = rows.benchmark.name, rows.benchmark.task
-            judged = stage.evaluate(
-                guard,
-                stage.draw(rows.samples, limit),
-                folder / "predictions" / f"{rows.benchmark.stem}.{each}.jsonl",
-                each,
-                batch_size=batch_size,
-                bar=f"{name}, {task.value}, {each}",
-            )
-            paper = {size: published[size, task, name] for size in SIZES if (size, task, name) in published}
-            quality = stage.reasoning(guard, judged, each)
-            found = cell_of(
-                *(name, task, each, judged),
-                paper_f1=paper,
-                note=rows.difference,
-                protocol=protocol,
-                reasoning=quality,
-            )
-            cells.append(found)
-            kept[name, task, each] = judged
+    both = [
+        (cell, rows)
+        for each in modes
+        for cell, rows in _cells(
+            chosen, guard, replicas, folder, each, limit=limit, batch=batch_size, protocol=protocol
+        )
+    ]
+    cells = [cell for cell, _ in both]
     report = evaluation(guard.model, cells, benchmark_sizes(), protocol)
-    stage.write_report(folder, report, kept)
+    stage.write_report(folder, report, {(cell.benchmark, cell.task, cell.mode): rows for cell, rows in both})
     if json:
         print(report.model_dump_json(indent=2))
     else:
         show(report, Console())
         print(f"# kept in {folder}, with report.html")
+
+
+def _cells(
+    chosen: Chosen,
+    guard: Guard,
+    replicas: Sequence[Guard],
+    folder: Path,
+    mode: Mode,
+    *,
+    limit: int | None,
+    batch: int,
+    protocol: Protocol,
+) -> Iterator[tuple[Cell, Sequence[Judged]]]:
+    """Every set judged once in one mode; a cell for each line that was asked for, and its rows."""
+    from guardreasoner.data.published import guardreasoner_f1
+    from guardreasoner.report.evaluation import SIZES
+    from guardreasoner.report.judged import cell_of
+    from guardreasoner.stages import evaluate as stage
+
+    published = guardreasoner_f1()
+    judged = {
+        stem: stage.evaluate(
+            guard,
+            stage.draw(samples, limit),
+            folder / "predictions" / f"{file_name(stem)}.{mode}.jsonl",
+            mode,
+            batch_size=batch,
+            bar=f"{', '.join(dict.fromkeys(asked.name for asked in chosen.asked if asked.stem == stem))}, {mode}",
+            replicas=replicas,
+        )
+        for stem, samples in chosen.sets.items()
+    }
+    reasoning = {stem: stage.reasoning(guard, rows, mode) for stem, rows in judged.items()}
+    for name, task, stem, note in chosen.asked:
+        paper = {size: published[size, task, name] for size in SIZES if (size, task, name) in published}
+        found = cell_of(
+            *(name, task, mode, judged[stem]),
+            paper_f1=paper,
+            note=note,
+            protocol=protocol,
+            reasoning=reasoning[stem],
+        )
+        yield found, judged[stem]
+
+
+def file_name(text: str) -> str:
+    """`text` as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")

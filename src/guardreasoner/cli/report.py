@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from guardreasoner.cli.evaluate import file_name
 from guardreasoner.metrics import Protocol
+from guardreasoner.types import Task
 
 if TYPE_CHECKING:
     from guardreasoner.report.page import Content
@@ -62,15 +64,16 @@ def content_of(
     from guardreasoner.report.reasoning import quality
     from guardreasoner.report.stored import read_stored
 
-    known = {benchmark.stem: benchmark for benchmark in BENCHMARKS}
+    known: dict[str, dict[Task, str]] = {}
+    for benchmark in BENCHMARKS:
+        known.setdefault(file_name(benchmark.stem), {})[benchmark.task] = benchmark.name
     own = guardreasoner_f1()
     cells: list[Cell] = []
     rows: dict[Key, Sequence[Judged]] = {}
     stored = read_stored(folder, {stem: number for number, stem in enumerate(known)}, texts or {})
     for each in stored:
-        benchmark = known.get(each.stem)
-        name = each.stem if benchmark is None else benchmark.name
-        for task in each.tasks if benchmark is None else (benchmark.task,):
+        names = known.get(each.stem) or dict.fromkeys(each.tasks, each.stem)
+        for task, name in ((task, name) for task, name in names.items() if task in each.tasks):
             paper = {size: own[size, task, name] for size in SIZES if (size, task, name) in own}
             found = (
                 quality((thought(row, each.budget) for row in each.rows), find_leak) if each.mode == "reason" else None
@@ -89,7 +92,7 @@ def content_of(
 
 
 def _texts(data: Sequence[Path]) -> dict[tuple[str, str], Exchange]:
-    from guardreasoner.data.benchmarks import find_benchmarks, read_benchmark
+    from guardreasoner.data.benchmarks import choose
 
-    samples = [sample for path in find_benchmarks(data) for sample in read_benchmark(path).samples]
-    return {(sample.source, sample.id): sample.exchange for sample in samples}
+    sets = choose(data, None, ()).sets if data else {}
+    return {(sample.source, sample.id): sample.exchange for rows in sets.values() for sample in rows}

@@ -12,6 +12,7 @@ from guardreasoner.data.raw import FORMS, read_raw
 from guardreasoner.data.seeds import Seed, difference
 from guardreasoner.data.tables import Record
 from guardreasoner.data.tally import Found, Tally, drawn
+from guardreasoner.data.upstream import Upstream
 from guardreasoner.errors import InputError, MissingExtra
 from guardreasoner.types import Sample
 
@@ -34,7 +35,7 @@ def seed_samples(seed: Seed, raw: Path | None, rows: int, draw: int, tally: Tall
     source = open_rows(seed, raw)
     tally.place = source.place
     tally.about |= {"hub": seed.hub, "split": seed.split, "licence": seed.licence}
-    for _, made in _converted(_checked(source, seed), seed):
+    for _, made in _converted(checked(source, seed), seed):
         tally.rows += 1
         if isinstance(made, str):
             tally.left_out[made] += 1
@@ -61,56 +62,56 @@ def _converted(records: Iterable[Record], seed: Seed) -> Iterator[tuple[int, Sam
             yield number, seed.convert(record.value, number)
 
 
-def open_rows(seed: Seed, raw: Path | None) -> Rows:
+def open_rows(source: Upstream, raw: Path | None) -> Rows:
     """The split's rows, from the folder `raw` or, without one, from the hub."""
     if raw is None:
-        table = _from_hub(seed)
-        return Rows(f"{seed.hub}@{seed.revision}", lambda: _hub_records(table))
-    path = find_file(seed, raw)
+        table = _from_hub(source)
+        return Rows(source.place, lambda: _hub_records(table))
+    path = find_file(source, raw)
     return Rows(str(path), lambda: read_raw(path))
 
 
-def find_file(seed: Seed, raw: Path) -> Path:
+def find_file(source: Upstream, raw: Path) -> Path:
     """The set's file below `raw`, where the hub has it or under the set's own name; or `raw`, if that is a file."""
     if raw.is_file():
         return raw
-    owner, name = seed.hub.split("/")
-    places = [folder / seed.file for folder in (raw / owner / name, raw / name, raw / seed.name, raw)]
-    places += [raw / name / Path(seed.file).name, raw / seed.name / Path(seed.file).name, raw / Path(seed.file).name]
-    places += [raw / f"{seed.name}{suffix}" for suffix in FORMS]
-    for path in places:
+    for path in (*source.places(raw), *(raw / f"{source.name}{suffix}" for suffix in FORMS)):
         if path.is_file():
             return path
+    name = source.hub.split("/")[1]
     raise InputError(
-        f"{raw}: no file of {seed.name}, expected {name}/{seed.file} (`{_download(seed, raw)}` brings it) "
-        f"or {seed.name} with one of the endings {', '.join(FORMS)}"
+        f"{raw}: no file of {source.name}, expected {name}/{source.file} (`{source.download(raw)}` brings it) "
+        f"or {source.name} with one of the endings {', '.join(FORMS)}"
     )
 
 
-def _checked(source: Rows, seed: Seed) -> Iterator[Record]:
+def checked(rows: Rows, source: Upstream) -> Iterator[Record]:
     """The rows; the first one that can be read must hold the set's fields."""
-    checked = False
-    for record in source.walk():
-        if not checked and record.value is not None and record.error is None:
-            if missing := [name for name in seed.fields if name not in record.value]:
+    known = False
+    for record in rows.walk():
+        if not known and record.value is not None and record.error is None:
+            if missing := [name for name in source.fields if name not in record.value]:
                 found = ", ".join(record.value)[:200]
                 raise InputError(
-                    f"{source.place}: no rows of {seed.name}: expected the field {missing[0]!r}, found {found}"
+                    f"{rows.place}: no rows of {source.name}: expected the field {missing[0]!r}, found {found}"
                 )
-            checked = True
+            known = True
         yield record
 
 
-def _from_hub(seed: Seed) -> Any:
+def _from_hub(source: Upstream) -> Any:
     """The split as a table on disk that is mapped into memory; every way to fail is one sentence."""
     try:
         datasets: Any = import_module("datasets")
     except ImportError:
-        raise MissingExtra("loading seed sets from the hub", "data") from None
+        raise MissingExtra("loading data sets from the hub", "data") from None
+    files = {source.split: source.file} if source.by_file else None
     try:
-        return datasets.load_dataset(seed.hub, seed.config, split=seed.split, revision=seed.revision)
+        return datasets.load_dataset(
+            source.hub, source.config, data_files=files, split=source.split, revision=source.revision
+        )
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(_why(seed, error)) from error
+        raise InputError(_why(source, error)) from error
 
 
 def _hub_records(table: Any) -> Iterator[Record]:
@@ -118,23 +119,15 @@ def _hub_records(table: Any) -> Iterator[Record]:
         yield Record(number, row)
 
 
-def _why(seed: Seed, error: Exception) -> str:
+def _why(source: Upstream, error: Exception) -> str:
     said = " ".join(str(error).split())
-    if "gated" in said.lower() or (seed.gated and any(code in said for code in ("401", "403"))):
+    if "gated" in said.lower() or (source.gated and any(code in said for code in ("401", "403"))):
         return (
-            f"{seed.hub} is gated and this account has no access: accept its terms at "
-            f"https://huggingface.co/datasets/{seed.hub}, then run `hf auth login` or set HF_TOKEN"
+            f"{source.hub} is gated and this account has no access: accept its terms at "
+            f"{source.page}, then run `hf auth login` or set HF_TOKEN"
         )
-    local = (
-        f'`{_download(seed, Path("raw"))}` brings the files where there is a network, and `data.raw = "raw"` reads them'
-    )
+    reads = '`data.raw = "raw"`' if isinstance(source, Seed) else "`--data raw`"
+    local = f"`{source.download(Path('raw'))}` brings the files where there is a network, and {reads} reads them"
     if isinstance(error, ConnectionError) or "offline" in said.lower():
-        return f"cannot reach the hub for {seed.hub}; {local}"
-    return f"{seed.hub} cannot be loaded from the hub: {said[:300]}; {local}"
-
-
-def _download(seed: Seed, raw: Path) -> str:
-    name = seed.hub.split("/")[1]
-    return (
-        f'hf download {seed.hub} "{seed.file}" --repo-type dataset --revision {seed.revision} --local-dir {raw / name}'
-    )
+        return f"cannot reach the hub for {source.hub}; {local}"
+    return f"{source.hub} cannot be loaded from the hub: {said[:300]}; {local}"

@@ -1,6 +1,6 @@
 """From a file of other people, in whatever form they ship it, to records; one that cannot be read says why.
 
-JSONL, one JSON list, CSV and Parquet, the first three also as .gz. Any of them is read piece by piece.
+JSONL, one JSON list, CSV and Parquet, the first three also as .gz, JSONL as .xz. Any of them is read piece by piece.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from guardreasoner.data.tables import Record, csv_records, jsonl_records, parque
 from guardreasoner.errors import InputError
 from guardreasoner.jsonl import Json, unpacked
 
-FORMS = (".jsonl", ".json", ".csv", ".jsonl.gz", ".json.gz", ".csv.gz", ".parquet")
+FORMS = (".jsonl", ".json", ".csv", ".jsonl.gz", ".json.gz", ".csv.gz", ".jsonl.xz", ".parquet")
 _PIECE = 2**20  # characters read at a time
 _LONGEST = 2**26  # no row is longer: a list with a bracket missing is not read to its end
 _SPACE = re.compile(r"\s*")
@@ -34,7 +34,7 @@ def form(path: Path) -> str:
 
 def read_raw(path: Path) -> Iterator[Record]:
     """Every record in order, all columns; `Record.line` is the line of JSONL and CSV, else the number of the row."""
-    match form(path).removesuffix(".gz"):
+    match form(path).removesuffix(".gz").removesuffix(".xz"):
         case ".csv":
             return csv_records(path)
         case ".parquet":

@@ -6,38 +6,25 @@ The label rules are the paper's (section 4.1 and appendix), with what it leaves 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from guardreasoner.data.tally import cell, exchange_of
+from guardreasoner.data.converting import Converter, flag, labelled
+from guardreasoner.data.tally import cell
+from guardreasoner.data.upstream import Upstream
 from guardreasoner.errors import InputError
 from guardreasoner.jsonl import Json
-from guardreasoner.types import Labels, Sample, Task
-
-Converter = Callable[[Json, int], Sample | str]
-"""From a row and its number, counted from 1, to a sample, or to the reason why it is left out."""
+from guardreasoner.types import Sample
 
 
-@dataclass(frozen=True)
-class Seed:
+@dataclass(frozen=True, kw_only=True)
+class Seed(Upstream):
     """One set: where it is on the hub, what its rows hold, and how many there are."""
 
-    name: str
-    hub: str
-    config: str | None
-    split: str
-    revision: str
-    """The commit that the counts below belong to, so that an id means the same row tomorrow."""
-    file: str
-    """The split's file in the hub's folder, or in a copy of it."""
-    fields: tuple[str, ...]
     convert: Converter
     rows: int
     taken: int
     """Rows in the file, and rows that the rules leave: the paper's Table 1."""
-    gated: bool
-    licence: str
 
 
 def wildguard(row: Json, number: int) -> Sample | str:
@@ -71,7 +58,7 @@ def aegis(row: Json, number: int) -> Sample | str:
 
 def beavertails(row: Json, number: int) -> Sample | str:
     """Only the response is annotated."""
-    is_safe = _flag(row.get("is_safe"))
+    is_safe = flag(row.get("is_safe"))
     if is_safe is None:
         return f"unknown is_safe {str(row.get('is_safe'))[:40]!r}"
     label = "unharmful" if is_safe else "harmful"
@@ -81,9 +68,9 @@ def beavertails(row: Json, number: int) -> Sample | str:
 
 def toxicchat(row: Json, number: int) -> Sample | str:
     """Requests that people annotated. `model_output` is not judged by anyone, so it is left away, as the authors do."""
-    if not _flag(row.get("human_annotation")):
+    if not flag(row.get("human_annotation")):
         return "no human annotation"
-    toxic = _flag(row.get("toxicity"))
+    toxic = flag(row.get("toxicity"))
     if toxic is None:
         return f"unknown toxicity {str(row.get('toxicity'))[:40]!r}"
     label = "harmful" if toxic else "unharmful"
@@ -166,24 +153,4 @@ def difference(seed: Seed, rows: int, taken: int) -> str | None:
 
 
 def _sample(name: str, number: int, prompt: object, response: object, **labels: Any) -> Sample | str:
-    exchange = exchange_of(cell(prompt), cell(response))
-    if isinstance(exchange, str):
-        return exchange
-    given: dict[str, object] = {}
-    for task in Task:
-        label = cell(labels.get(task.value))
-        if label is not None and label not in task.labels:
-            return f"unknown {task.value} label {str(label)[:40]!r}"
-        given[task.value] = label if task in exchange.tasks else None
-    return Sample(id=f"{name}-{number}", source=name, exchange=exchange, labels=Labels.model_validate(given))
-
-
-def _flag(value: object) -> bool | None:
-    """Yes or no, as JSON, CSV and Parquet write it; None for anything else."""
-    match str(value).strip().lower():
-        case "true" | "1" | "1.0":
-            return True
-        case "false" | "0" | "0.0":
-            return False
-        case _:
-            return None
+    return labelled(name, f"{name}-{number}", prompt, response, **labels)

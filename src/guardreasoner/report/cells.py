@@ -109,7 +109,8 @@ def evaluation(
 ) -> Evaluation:
     """The cells with their means. `sizes`: rows of each benchmark as published, which weight the means."""
     means: list[ModeMean] = []
-    for mode in dict.fromkeys(cell.mode for cell in cells):
+    modes: dict[Mode, None] = dict.fromkeys(cell.mode for cell in cells)
+    for mode in modes:
         for task in Task:
             group = [cell for cell in cells if (cell.mode, cell.task) == (mode, task)]
             mean = mean_of([_part(model, cell, protocol) for cell in group], sizes[task])

@@ -25,9 +25,10 @@ NOTE = (
     "flags everything. 1B, 3B, 8B: GuardReasoner's figures in the paper, arXiv 2501.18492."
 )
 SCORES_NOTE = (
-    "AUPRC: average precision. TPR@1, TPR@5: recall at a false-positive rate of at most 1 and 5 %. ECE: expected "
-    "calibration error of P(positive), ten bins. A row without an answer is wrong at every threshold. refused: "
-    "answers that the model or its server's filter declined. ms: per check, in batches of at most `batch`."
+    "Means are weighted by the published sizes, and plain. AUPRC: average precision. TPR@1, TPR@5: recall at a "
+    "false-positive rate of at most 1 and 5 %. ECE: expected calibration error of P(positive), ten bins. A row without "
+    "an answer is wrong at every threshold. refused: answers that the model or its server's filter declined. ms: per "
+    "check, in batches of at most `batch`."
 )
 SIZES = ("1B", "3B", "8B")
 
@@ -102,7 +103,7 @@ def _table(evaluation: Evaluation, mode: Mode) -> Table:
         if mean.mode == mode:
             for name, value, bounds, paper in _figures(mean):
                 figures = ("", _short(value), _span(bounds), *[""] * 6, *(_short(paper.get(size)) for size in SIZES))
-                table.add_row(f"{name}, {_share(mean)}\n [dim]{SHORT[mean.task]}[/]", *figures)
+                table.add_row(f"{name.split()[0]}, {_share(mean)}\n [dim]{SHORT[mean.task]}[/]", *figures)
     return table
 
 

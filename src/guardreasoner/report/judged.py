@@ -34,10 +34,12 @@ class Judged(Record):
     shortened: bool = False
     """The exchange did not fit the model: the middle of its texts was left out."""
     problem: str | None = None
+    text: str | None = None
+    """All that the model wrote, where no answer could be read from it; else `reasoning` holds its words."""
     refused: bool = False
     """The model declined to judge; `declined` also knows the filters of servers."""
     batch_size: int | None = None
-    """How many exchanges were judged at once."""
+    """How many exchanges were judged at once; 1: `seconds` is what a single check takes."""
 
     @property
     def declined(self) -> bool:
@@ -66,6 +68,7 @@ def judged(
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
         refused=isinstance(read, Malformed) and read.refused,
+        text=(read.text or None) if isinstance(read, Malformed) else None,
         batch_size=batch_size,
     )
 

@@ -43,13 +43,15 @@ _FORMAT = PaperFormat()
 
 @dataclass(frozen=True)
 class CellPredictions:
-    """One model on one benchmark and task, from one file."""
+    """One model on one benchmark and task, from one file; a line's number and prompt for each prediction."""
 
     model: str
     task: Task
     benchmark: str
     path: Path
     predictions: tuple[Prediction, ...]
+    lines: tuple[int, ...]
+    prompts: tuple[str | None, ...]
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -97,6 +99,7 @@ class _Row:
     number: int
     label: str
     predict: str
+    prompt: str | None
 
 
 def _row(path: Path, line: Line) -> _Row:
@@ -111,7 +114,9 @@ def _row(path: Path, line: Line) -> _Row:
         if not isinstance(text, str):
             raise InputError(f"{place}: `{key}` is {type(text).__name__}, expected text")
         texts.append(text)
-    return _Row(line.number, *texts)
+    prompt = line.value.get("prompt")
+    label, predict = texts
+    return _Row(line.number, label, predict, prompt if isinstance(prompt, str) else None)
 
 
 def _task_from_labels(path: Path, rows: Sequence[_Row]) -> Task:
@@ -128,13 +133,17 @@ def _task_from_labels(path: Path, rows: Sequence[_Row]) -> Task:
 def _cell(
     path: Path, benchmark: str, task: Task, rows: Sequence[_Row], protocol: Protocol, *, alone: bool
 ) -> CellPredictions:
-    golds = [_gold(path, row, task, alone=alone) for row in rows]
-    predictions = tuple(
-        Prediction(gold, _predicted(row.predict, task, protocol))
-        for gold, row in zip(golds, rows, strict=True)
-        if gold is not None
+    golds = [(row, _gold(path, row, task, alone=alone)) for row in rows]
+    annotated = [(row, gold) for row, gold in golds if gold is not None]
+    return CellPredictions(
+        model=path.parent.parent.name,
+        task=task,
+        benchmark=benchmark,
+        path=path,
+        predictions=tuple(Prediction(gold, _predicted(row.predict, task, protocol)) for row, gold in annotated),
+        lines=tuple(row.number for row, _ in annotated),
+        prompts=tuple(row.prompt for row, _ in annotated),
     )
-    return CellPredictions(path.parent.parent.name, task, benchmark, path, predictions)
 
 
 def _gold(path: Path, row: _Row, task: Task, *, alone: bool) -> str | None:

@@ -73,13 +73,13 @@ def show(found: Sequence[tuple[str, Task, Quality]], console: Console) -> None:
 
 
 def lines(found: Sequence[tuple[str, Task, Quality]]) -> Iterator[str]:
-    """Aligned columns under one heading, for a pipe."""
+    """Aligned columns as comments: below the figures of a pipe, whose columns are others."""
     words = [["_".join(text.split()) or "-" for text in row] for row in rows(found)]
     if words:
         yield f"# {NOTE}"
         widths = [max(map(len, column)) for column in zip(*words, strict=True)]
         for row in words:
-            yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            yield "# " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
 def markdown(found: Sequence[tuple[str, Task, Quality]]) -> Iterator[str]:

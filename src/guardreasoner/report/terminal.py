@@ -23,7 +23,7 @@ TITLES = {
     Task.RESPONSE_HARMFULNESS: "response harmfulness",
 }
 SHORT = {Task.PROMPT_HARMFULNESS: "prompt", Task.RESPONSE_REFUSAL: "refusal", Task.RESPONSE_HARMFULNESS: "response"}
-MEAN = "weighted mean"
+MEAN, PLAIN_MEAN = "weighted mean", "plain mean"
 
 
 def show(report: Report, console: Console) -> None:
@@ -59,7 +59,8 @@ def lines(report: Report) -> Iterator[str]:
         "unreadable",
         "n",
     ]
-    rows = [heading, *map(_cell_line, report.cells), *map(_mean_line, report.means)]
+    means = (line for mean in report.means for line in _mean_lines(mean))
+    rows = [heading, *map(_cell_line, report.cells), *means]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
     yield f"# protocol {PROTOCOLS[report.protocol]}; percent; 95 % bootstrap intervals"
     for row in rows:
@@ -88,10 +89,13 @@ def _cell_line(cell: Cell) -> list[str]:
     ]
 
 
-def _mean_line(mean: ModelMean) -> list[str]:
-    name = f"{_word(MEAN)}[{_share(mean, '/')}]"
-    figures = [percent(mean.f1), *_bounds(mean.f1_interval), percent(mean.paper_f1)]
-    return [_word(mean.model), mean.task.value, name, *figures, "-", "-", "-", "-", "-"]
+def _mean_lines(mean: ModelMean) -> Iterator[list[str]]:
+    for name, value, bounds, paper in (
+        (MEAN, mean.f1, mean.f1_interval, mean.paper_f1),
+        (PLAIN_MEAN, mean.unweighted_f1, mean.unweighted_f1_interval, None),
+    ):
+        names = [_word(mean.model), mean.task.value, f"{_word(name)}[{_share(mean, '/')}]"]
+        yield [*names, percent(value), *_bounds(bounds), percent(paper), "-", "-", "-", "-", "-"]
 
 
 def _word(text: str) -> str:
@@ -127,6 +131,7 @@ def _table(report: Report, model: str) -> Table:
             if (mean.model, mean.task) == (model, task):
                 figures = (percent(mean.f1), _span(mean.f1_interval), percent(mean.paper_f1))
                 table.add_row(f"mean, {_share(mean)}", *figures, style="bold")
+                table.add_row("plain mean", percent(mean.unweighted_f1), _span(mean.unweighted_f1_interval))
         table.add_section()
     return table
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from guardreasoner.data.leaks import find_leak
 from guardreasoner.data.published import benchmark_sizes, published
-from guardreasoner.errors import InputError
+from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.guard import Guard
 from guardreasoner.jsonl import Journal
 from guardreasoner.recipe import Recipe
@@ -65,6 +74,7 @@ def evaluate(
     *,
     batch_size: int = BATCH,
     bar: str | None = None,
+    replicas: Sequence[Guard] = (),
 ) -> list[Judged]:
     """Judge every sample once and keep each batch in `path` before the next one starts.
 
@@ -77,10 +87,15 @@ def evaluate(
         mode: `reason` or `fast`.
         batch_size: samples per call of the guard.
         bar: title of a progress bar on standard error; None = no bar.
+        replicas: further guards of the same model; each batch goes to whichever is free. One that fails is left out
+            and its batch goes to another.
 
     Raises:
-        InputError: `path` was made with another model, other settings or other samples.
+        InputError: `path` was made with another model, other settings or other samples, or a replica differs.
+        EngineError: every replica failed; what was judged is kept.
     """
+    for replica in replicas:
+        _check_replica(guard, replica, mode)
     path.parent.mkdir(parents=True, exist_ok=True)
     with Journal(path) as journal:
         _check_settings(path, guard, mode)
@@ -94,10 +109,13 @@ def evaluate(
                 raise InputError(f"{path}: {sample.source} {sample.id} was judged with another text; remove the file")
         # longest first: like lengths share a batch, the time left is no promise that breaks, and memory runs out early
         left.sort(key=_length, reverse=True)
-        for batch in _with_bar(left, batch_size, len(samples), bar):
-            rows = judge(guard, batch, mode)
-            journal.append(row.model_dump(exclude_none=True) for row in rows)
-            done |= {(row.source, row.id): row for row in rows}
+        batches = [left[start : start + batch_size] for start in range(0, len(left), batch_size)]
+        with _bar(bar is not None) as progress:
+            shown = progress.add_task(bar or "", total=len(samples), completed=len(samples) - len(left))
+            for rows in spread((guard, *replicas), batches, mode, lambda text: _say(progress.console, text)):
+                journal.append(row.model_dump(exclude_none=True) for row in rows)
+                done |= {(row.source, row.id): row for row in rows}
+                progress.advance(shown, len(rows))
     # rows that were kept before texts were get theirs
     return [done[sample.source, sample.id].model_copy(update={"exchange": sample.exchange}) for sample in samples]
 
@@ -117,6 +135,36 @@ def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
     read = [Malformed(text="", reason=reading) if isinstance(reading, str) else reading for reading in each]
     seconds = (time.perf_counter() - started) / len(samples)
     return [judged(*row, seconds, len(samples)) for row in zip(samples, exchanges, read, strict=True)]
+
+
+def spread(
+    guards: Sequence[Guard], batches: Iterable[Sequence[Sample]], mode: Mode, say: Callable[[str], None]
+) -> Iterator[list[Judged]]:
+    """The batches as they are judged, each by whichever guard is free. `say` is told of a guard that is given up."""
+    if len(guards) == 1:
+        yield from (judge(guards[0], batch, mode) for batch in batches)
+        return
+    free, left = deque(guards), deque(batches)
+    running: dict[Future[list[Judged]], tuple[Guard, Sequence[Sample]]] = {}
+    with ThreadPoolExecutor(len(guards)) as pool:
+        while left or running:
+            while free and left:
+                guard, batch = free.popleft(), left.popleft()
+                running[pool.submit(judge, guard, batch, mode)] = guard, batch
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                guard, batch = running.pop(future)
+                try:
+                    rows = future.result()
+                except NoProbabilities:
+                    raise
+                except EngineError as error:
+                    if not (free or running):
+                        raise
+                    left.appendleft(batch)
+                    say(f"a replica failed and is left out: {error}")
+                else:
+                    free.append(guard)
+                    yield rows
 
 
 def fit(guard: Guard, exchange: Exchange, mode: Mode) -> Exchange:
@@ -159,9 +207,8 @@ def write_report(folder: Path, evaluation: Evaluation, rows: Mapping[Key, Sequen
         write_whole(folder / "report.html", page)
 
 
-def _check_settings(path: Path, guard: Guard, mode: Mode) -> None:
-    """Keep the settings beside `path`, or check that they are those it was made with."""
-    now = Settings(
+def _settings(guard: Guard, mode: Mode) -> Settings:
+    return Settings(
         model=guard.model,
         weights=guard.weights,
         mode=mode,
@@ -169,6 +216,19 @@ def _check_settings(path: Path, guard: Guard, mode: Mode) -> None:
         max_reasoning_tokens=guard.max_reasoning_tokens,
         thresholds={task.value: guard.thresholds[task] for task in Task},
     )
+
+
+def _check_replica(guard: Guard, replica: Guard, mode: Mode) -> None:
+    """Both must judge alike, or the file would hold two kinds of rows."""
+    here, there = _settings(guard, mode).model_dump(), _settings(replica, mode).model_dump()
+    for name, value in here.items():
+        if there[name] != value:
+            raise InputError(f"a replica has {name} {there[name]!r}, expected {value!r} as the first has it")
+
+
+def _check_settings(path: Path, guard: Guard, mode: Mode) -> None:
+    """Keep the settings beside `path`, or check that they are those it was made with."""
+    now = _settings(guard, mode)
     beside = path.with_suffix(".settings.json")
     if path.stat().st_size == 0 or not beside.is_file():
         write_whole(beside, now.model_dump_json(indent=2) + "\n")
@@ -194,12 +254,10 @@ def _length(sample: Sample) -> int:
     return len(sample.exchange.prompt) + len(sample.exchange.response or "")
 
 
-def _with_bar(left: Sequence[Sample], size: int, total: int, title: str | None) -> Iterator[Sequence[Sample]]:
-    """The batches, with a bar that counts what was judged before too."""
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _bar(shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=title is None) as progress:
-        row = progress.add_task(title or "", total=total, completed=total - len(left))
-        for start in range(0, len(left), size):
-            yield left[start : start + size]
-            progress.advance(row, len(left[start : start + size]))
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not shown)

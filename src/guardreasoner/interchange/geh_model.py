@@ -1,0 +1,79 @@
+"""From samples of guard-eval-harness to a guard's scores; the harness finds the adapter by its entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from guardreasoner.errors import InputError, MissingExtra
+from guardreasoner.guard import Guard
+from guardreasoner.stages.evaluate import fit
+from guardreasoner.types import Exchange, Malformed, Task, Verdict
+
+try:
+    _base: Any = import_module("guard_eval_harness.models.base")
+    _schemas: Any = import_module("guard_eval_harness.schemas")
+except ImportError:
+    raise MissingExtra("the adapter for guard-eval-harness", "interchange") from None
+
+
+class GuardAdapter(_base.ModelAdapter):
+    """`args` may name `model` and `mode`, as `Guard` takes them."""
+
+    def __init__(self, config: Any) -> None:
+        # the class comes from an untyped import
+        super().__init__(config)  # pyright: ignore[reportUnknownMemberType]
+        self.guard = Guard(config.args.get("model"), mode=config.args.get("mode", "reason"))
+
+    @property
+    def capabilities(self) -> Any:
+        return _schemas.AdapterCapabilities(
+            adapter_name="guardreasoner",
+            probability_scores=True,
+            batching=True,
+            concurrency=False,
+            cost_estimation=False,
+            token_accounting=False,
+            notes=("what gets no readable answer is reported as unsafe",),
+        )
+
+    def predict_batch(self, samples: Sequence[Any], *, threshold: float) -> list[Any]:
+        exchanges = [
+            exchange_of([(message.role, message.text_content) for message in sample.messages]) for sample in samples
+        ]
+        fitted = [fit(self.guard, exchange, self.guard.mode) for exchange in exchanges]
+        return [
+            self._prediction(sample.id, exchange, read, threshold)
+            for sample, exchange, read in zip(samples, exchanges, self.guard.check_each(fitted), strict=True)
+        ]
+
+    def _prediction(self, id: str, exchange: Exchange, read: Verdict | Malformed | str, threshold: float) -> Any:
+        score = unsafe(read, exchange)
+        return _schemas.NormalizedPrediction(
+            sample_id=id,
+            unsafe_score=score,
+            unsafe_label=score >= threshold,
+            threshold=threshold,
+            latency_ms=1000 * (read.usage.seconds or 0.0) if isinstance(read, Verdict) and read.usage else 0.0,
+            metadata={} if isinstance(read, Verdict) else {"problem": read if isinstance(read, str) else read.reason},
+        )
+
+
+def exchange_of(turns: Sequence[tuple[str, str]]) -> Exchange:
+    """The last request and, if the talk ends with one, the response to it."""
+    requests = [index for index, (role, _) in enumerate(turns) if role == "user"]
+    if not requests:
+        raise InputError("a sample without a message of the user, expected one")
+    prompt, after = turns[requests[-1]][1], turns[requests[-1] + 1 :]
+    response = next((text for role, text in reversed(after) if role == "assistant"), None)
+    return Exchange(prompt=prompt, response=response)
+
+
+def unsafe(read: Verdict | Malformed | str, exchange: Exchange) -> float:
+    """P(harmful) of the response if there is one, else of the request; what could not be judged is never safe."""
+    if not isinstance(read, Verdict):
+        return 1.0
+    task = Task.PROMPT_HARMFULNESS if exchange.response is None else Task.RESPONSE_HARMFULNESS
+    score = None if read.scores is None else read.scores.get(task)
+    return float(read.labels.get(task) == task.positive) if score is None else score
