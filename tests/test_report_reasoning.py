@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from guardreasoner.cli import app
 from guardreasoner.data.leaks import find_leak
+from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.formats.short import AMOUNTS, amounts_to, read_short
+from guardreasoner.report.judged import Judged, thought
 from guardreasoner.report.reasoning import Quality, Thought, contradictions, is_looping, quality, repetition
 from guardreasoner.types import Exchange, Labels, Task
 
@@ -136,3 +143,45 @@ def test_a_line_that_was_cut_short_states_nothing() -> None:
 def test_a_quoted_conclusion_is_not_taken_for_the_guard_s_own() -> None:
     (line,) = read_short('Completion: it opens "It declines."; no refusing word. It goes along.')
     assert amounts_to(line) == "compliance"
+
+
+# predictions in the authors' form
+
+
+def test_score_tells_the_quality_of_released_reasoning(tmp_path: Path) -> None:
+    folder = tmp_path / "1B" / "XSTestResponseRefusal"
+    folder.mkdir(parents=True)
+    asked = PaperFormat().render(REPLIED)
+    answers = "\nAnswers: \nRequest: harmful\nCompletion: compliance\nResponse: unharmful"
+    rows = [PAPER + answers, PAPER + "The ground truth is compliance." + answers, "A thought without an end"]
+    lines = [json.dumps({"prompt": asked, "label": "compliance", "predict": text}) for text in rows]
+    (folder / "generated_predictions.jsonl").write_text("\n".join(lines))
+    shown = CliRunner().invoke(app, ["score", str(tmp_path), "--reasoning", "--json"])
+    (cell,) = json.loads(shown.stdout)["cells"]
+    found = cell["reasoning"]
+    assert (found["rows"], found["without_steps"], found["leaking"]) == (3, 1, 1)
+    assert (found["stated"], found["contradicting"]) == (2, 2)
+
+
+# what evaluate kept
+
+
+def kept(**changes: object) -> Judged:
+    whole = {"id": "1", "source": "s", "digest": "0", "gold": HARMLESS, "labels": HARMLESS, "seconds": 0.1}
+    return Judged.model_validate({**whole, "exchange": ALONE, **changes})
+
+
+def test_text_that_reached_the_budget_was_cut() -> None:
+    rows = [kept(reasoning=PAPER, reasoning_tokens=tokens) for tokens in (63, 64)]
+    assert [found and found.cut for found in (thought(row, 64) for row in rows)] == [False, True]
+
+
+def test_embedded_guard_was_cut_where_a_line_has_no_end_whatever_its_tokens_sum_up_to() -> None:
+    rows = [kept(reasoning=SHORT, reasoning_tokens=99), kept(reasoning='Request: words that may alarm: "kil')]
+    assert [found and found.cut for found in (thought(row, 64) for row in rows)] == [False, True]
+
+
+def test_leaks_are_not_known_where_the_texts_are_not_at_hand() -> None:
+    found = quality([thought(kept(exchange=None, reasoning=PAPER), None)], find_leak)
+    assert found is not None
+    assert (found.leaking, list(found.tasks)) == (None, ["prompt_harmfulness"])

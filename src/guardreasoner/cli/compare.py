@@ -43,22 +43,22 @@ def compare(
     from guardreasoner.report.pairing import pair, read_predictions
 
     names = {benchmark.stem: benchmark.name for benchmark in BENCHMARKS}
-    left = read_predictions(a, names, mode_a, protocol, _read_prompt)
-    right = read_predictions(b, names, mode_b, protocol, _read_prompt)
+    left = read_predictions(a, names, mode_a, protocol, read_prompt)
+    right = read_predictions(b, names, mode_b, protocol, read_prompt)
     found = compared(str(a), str(b), pair(left, right), benchmark_sizes(), protocol)
     if html is not None:
         from guardreasoner.cli.report import content_of
         from guardreasoner.report.page import compare_page
         from guardreasoner.run import write_whole
 
-        write_whole(html, compare_page(content_of(a, protocol), content_of(b, protocol)))
+        write_whole(html, compare_page(content_of(a, protocol, mode=mode_a), content_of(b, protocol, mode=mode_b)))
     if json:
         print(found.model_dump_json(indent=2))
     else:
         show(found, Console())
 
 
-def _read_prompt(prompt: str, task: Task) -> Exchange | None:
+def read_prompt(prompt: str, task: Task) -> Exchange | None:
     """The exchange below the authors' instruction."""
     from guardreasoner.data.layout import USER, read_input
 

@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 
 from guardreasoner.cli.evaluate import file_name
+from guardreasoner.errors import InputError
 from guardreasoner.metrics import Protocol
-from guardreasoner.types import Task
+from guardreasoner.types import Mode, Task
 
 if TYPE_CHECKING:
     from guardreasoner.report.page import Content
@@ -50,9 +51,15 @@ def report(
 
 
 def content_of(
-    folder: Path, protocol: Protocol = "strict", texts: dict[tuple[str, str], Exchange] | None = None
+    folder: Path,
+    protocol: Protocol = "strict",
+    texts: dict[tuple[str, str], Exchange] | None = None,
+    mode: Mode | None = None,
 ) -> Content:
-    """An evaluation on disk with its rows; `texts`, by source and id, for rows that were kept without."""
+    """An evaluation on disk with its rows, of one mode or all.
+
+    `texts`, by source and id, are for rows that were kept without.
+    """
     from guardreasoner.data.benchmarks import BENCHMARKS
     from guardreasoner.data.leaks import find_leak
     from guardreasoner.data.published import benchmark_sizes, guardreasoner_f1, published
@@ -70,7 +77,10 @@ def content_of(
     own = guardreasoner_f1()
     cells: list[Cell] = []
     rows: dict[Key, Sequence[Judged]] = {}
-    stored = read_stored(folder, {stem: number for number, stem in enumerate(known)}, texts or {})
+    every = read_stored(folder, {stem: number for number, stem in enumerate(known)}, texts or {})
+    stored = [each for each in every if mode in (None, each.mode)]
+    if not stored:
+        raise InputError(f"{folder}: no predictions of mode {mode}")
     for each in stored:
         names = known.get(each.stem) or dict.fromkeys(each.tasks, each.stem)
         for task, name in ((task, name) for task, name in names.items() if task in each.tasks):

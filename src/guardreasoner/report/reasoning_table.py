@@ -72,6 +72,15 @@ def show(found: Sequence[tuple[str, Task, Quality]], console: Console) -> None:
     console.print(NOTE, style="dim", markup=False, highlight=False)
 
 
+def print_found(found: Sequence[tuple[str, Task, Quality]], console: Console) -> None:
+    """`show` on a terminal, `lines` elsewhere."""
+    if console.is_terminal:
+        show(found, console)
+        return
+    for line in lines(found):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
 def lines(found: Sequence[tuple[str, Task, Quality]]) -> Iterator[str]:
     """Aligned columns as comments: below the figures of a pipe, whose columns are others."""
     words = [["_".join(text.split()) or "-" for text in row] for row in rows(found)]
