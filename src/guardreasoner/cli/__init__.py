@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from guardreasoner import __version__
-from guardreasoner.cli import benchmarks, check, compare, evaluate, export, floor, interchange, plan, run, score
+from guardreasoner.cli import benchmarks, check, compare, evaluate, export, floor, interchange, plan, report, run, score
 from guardreasoner.errors import GuardReasonerError, Stopped
 
 COULD_NOT_JUDGE = 2
@@ -46,6 +46,7 @@ app.command("plan")(plan.plan)
 app.command("benchmarks")(benchmarks.benchmarks)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("floor")(floor.floor)
 app.command("interchange")(interchange.interchange)

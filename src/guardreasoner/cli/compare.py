@@ -25,6 +25,10 @@ def compare(
         Protocol,
         typer.Option(help="strict: a row without an answer counts once, as wrong. released: the authors' own rule."),
     ] = "strict",
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a page of the rows they answer differently; of two evaluations."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document; figures are fractions.")] = False,
 ) -> None:
     """Compare two guards on the rows that both judged: difference of F1 with its interval, and McNemar's test.
@@ -39,16 +43,22 @@ def compare(
     from guardreasoner.report.pairing import pair, read_predictions
 
     names = {benchmark.stem: benchmark.name for benchmark in BENCHMARKS}
-    left = read_predictions(a, names, mode_a, protocol, _read_prompt)
-    right = read_predictions(b, names, mode_b, protocol, _read_prompt)
+    left = read_predictions(a, names, mode_a, protocol, read_prompt)
+    right = read_predictions(b, names, mode_b, protocol, read_prompt)
     found = compared(str(a), str(b), pair(left, right), benchmark_sizes(), protocol)
+    if html is not None:
+        from guardreasoner.cli.report import content_of
+        from guardreasoner.report.page import compare_page
+        from guardreasoner.run import write_whole
+
+        write_whole(html, compare_page(content_of(a, protocol, mode=mode_a), content_of(b, protocol, mode=mode_b)))
     if json:
         print(found.model_dump_json(indent=2))
     else:
         show(found, Console())
 
 
-def _read_prompt(prompt: str, task: Task) -> Exchange | None:
+def read_prompt(prompt: str, task: Task) -> Exchange | None:
     """The exchange below the authors' instruction."""
     from guardreasoner.data.layout import USER, read_input
 

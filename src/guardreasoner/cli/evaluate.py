@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from guardreasoner.data.benchmarks import Chosen
     from guardreasoner.guard import Guard
-    from guardreasoner.report.evaluation import Cell
+    from guardreasoner.report.cells import Cell
+    from guardreasoner.report.judged import Judged
 
 
 def evaluate(
@@ -113,20 +114,23 @@ def evaluate(
     guard = Guard(model, format=format)
     chosen = _judged_by(guard, chosen)
     replicas = [Guard(address, format=format) for address in replica or ()]
-    folder = output or Path("evaluation") / _file_name(guard.model)
+    folder = output or Path("evaluation") / file_name(guard.model)
     modes: tuple[Mode, ...] = ("reason", "fast") if mode == "both" else (mode,)
-    cells = [
-        cell
+    both = [
+        (cell, rows)
         for each in modes
-        for cell in _cells(chosen, guard, replicas, folder, each, limit=limit, batch=batch_size, protocol=protocol)
+        for cell, rows in _cells(
+            chosen, guard, replicas, folder, each, limit=limit, batch=batch_size, protocol=protocol
+        )
     ]
+    cells = [cell for cell, _ in both]
     report = evaluation(guard.model, cells, benchmark_sizes(), protocol)
-    stage.write_report(folder, report)
+    stage.write_report(folder, report, {(cell.benchmark, cell.task, cell.mode): rows for cell, rows in both})
     if json:
         print(report.model_dump_json(indent=2))
     else:
         show(report, Console())
-        print(f"# kept in {folder}")
+        print(f"# kept in {folder}, with report.html")
 
 
 def _judged_by(guard: Guard, chosen: Chosen) -> Chosen:
@@ -149,8 +153,8 @@ def _cells(
     limit: int | None,
     batch: int,
     protocol: Protocol,
-) -> Iterator[Cell]:
-    """Every set judged once in one mode, and a cell for each line that was asked for."""
+) -> Iterator[tuple[Cell, Sequence[Judged]]]:
+    """Every set judged once in one mode; a cell for each line that was asked for, and its rows."""
     from guardreasoner.data.published import guardreasoner_f1
     from guardreasoner.report.evaluation import SIZES
     from guardreasoner.report.judged import cell_of
@@ -161,7 +165,7 @@ def _cells(
         stem: stage.evaluate(
             guard,
             stage.draw(samples, limit),
-            folder / "predictions" / f"{_file_name(stem)}.{mode}.jsonl",
+            folder / "predictions" / f"{file_name(stem)}.{mode}.jsonl",
             mode,
             batch_size=batch,
             bar=f"{', '.join(dict.fromkeys(asked.name for asked in chosen.asked if asked.stem == stem))}, {mode}",
@@ -169,10 +173,19 @@ def _cells(
         )
         for stem, samples in chosen.sets.items()
     }
+    reasoning = {stem: stage.reasoning(guard, rows, mode) for stem, rows in judged.items()}
     for name, task, stem, note in chosen.asked:
         paper = {size: published[size, task, name] for size in SIZES if (size, task, name) in published}
-        yield cell_of(name, task, mode, judged[stem], paper_f1=paper, note=note, protocol=protocol)
+        found = cell_of(
+            *(name, task, mode, judged[stem]),
+            paper_f1=paper,
+            note=note,
+            protocol=protocol,
+            reasoning=reasoning[stem],
+        )
+        yield found, judged[stem]
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
+    """`text` as part of a file's name."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.")

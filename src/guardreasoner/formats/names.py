@@ -8,4 +8,4 @@ RIVAL_NAMES = (
     "harmbench, md-judge, wildguard, qwen3guard-strict, qwen3guard-loose, granite-guardian, granite-guardian-think, "
     "nemotron, nemotron-think, gpt-oss-safeguard, chat, chat-cot, beaverdam, openai-moderation"
 )
-FORMAT_NAMES = f"paper or nano, or as a rival (docs/rivals.md): {RIVAL_NAMES}"
+FORMAT_NAMES = f"paper, paper-llama3 or nano, or as a rival (docs/rivals.md): {RIVAL_NAMES}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from guardreasoner.metrics import Prediction, Protocol, Score, f1_samples, outcomes, score, total
 from guardreasoner.report.means import Mean, Part, mean_of
+from guardreasoner.report.reasoning import Quality
 from guardreasoner.types import Mode, Record, Task
 
 
@@ -44,6 +45,7 @@ class Cell(Record):
     note: str | None = None
     single: Pace | None = None
     batched: Pace | None = None
+    reasoning: Quality | None = None
 
 
 class ModeMean(Mean):
@@ -61,6 +63,11 @@ class Evaluation(Record):
     protocol: Protocol = "strict"
     means: tuple[ModeMean, ...] = ()
 
+    @property
+    def reasoning(self) -> tuple[tuple[str, Task, Quality], ...]:
+        """The cells that have figures of reasoning."""
+        return tuple((cell.benchmark, cell.task, cell.reasoning) for cell in self.cells if cell.reasoning is not None)
+
 
 def cell(
     benchmark: str,
@@ -76,6 +83,7 @@ def cell(
     protocol: Protocol = "strict",
     single: Pace | None = None,
     batched: Pace | None = None,
+    reasoning: Quality | None = None,
 ) -> Cell:
     """The figures of one cell. `seconds` and `reasoning_tokens` are sums over the predictions."""
     n = len(predictions)
@@ -92,6 +100,7 @@ def cell(
         note=note,
         single=single,
         batched=batched,
+        reasoning=reasoning,
     )
 
 

@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from guardreasoner.metrics import Interval, Protocol
+from guardreasoner.report import reasoning_table
 from guardreasoner.report.cells import Cell, Evaluation, ModeMean, Pace
-from guardreasoner.report.terminal import PROTOCOLS, TITLES, percent
-from guardreasoner.types import Mode, Task
+from guardreasoner.report.terminal import PROTOCOLS, SHORT, TITLES, percent
+from guardreasoner.types import Mode
 
 __all__ = ["SIZES", "Cell", "Evaluation", "lines", "markdown", "show"]
 
@@ -30,7 +31,6 @@ SCORES_NOTE = (
     "check, in batches of at most `batch`."
 )
 SIZES = ("1B", "3B", "8B")
-_SHORT = {Task.PROMPT_HARMFULNESS: "prompt", Task.RESPONSE_REFUSAL: "refusal", Task.RESPONSE_HARMFULNESS: "response"}
 
 
 def show(evaluation: Evaluation, console: Console) -> None:
@@ -43,7 +43,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     for mode in modes:
         console.print(_table(evaluation, mode))
         console.print(_scores_table(evaluation, mode))
-    for note in (note_of(evaluation.protocol), SCORES_NOTE, *_notes(evaluation)):
+    reasoning_table.show(evaluation.reasoning, console)
+    for note in (note_of(evaluation.protocol), SCORES_NOTE, *notes_of(evaluation)):
         console.print(note, style="dim", markup=False, highlight=False)
 
 
@@ -55,21 +56,27 @@ def lines(evaluation: Evaluation) -> Iterator[str]:
     yield f"# {evaluation.model}: {note_of(evaluation.protocol)} {SCORES_NOTE}"
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-    for note in _notes(evaluation):
+    yield from reasoning_table.lines(evaluation.reasoning)
+    for note in notes_of(evaluation):
         yield f"# {note}"
 
 
 def markdown(evaluation: Evaluation) -> str:
     """The report as a page: F1 beside the paper's, then what needs scores."""
-    means = len(evaluation.means)
-    names = [row[:3] for row in _rows(evaluation)]
-    scores = [[*name, *row] for name, row in zip(names, _scores_rows(evaluation), strict=True)]
-    notes = [f"- {note}" for note in _notes(evaluation)]
+    figures, scores = tables(evaluation)
+    notes = [f"- {note}" for note in notes_of(evaluation)]
     body = [
-        *(f"# {evaluation.model}", "", note_of(evaluation.protocol), "", *_markdown_table(_rows(evaluation)), ""),
-        *(SCORES_NOTE, "", *_markdown_table(scores[: len(scores) - 2 * means]), *([""] if notes else []), *notes),
+        *(f"# {evaluation.model}", "", note_of(evaluation.protocol), "", *_markdown_table(figures), ""),
+        *(SCORES_NOTE, "", *_markdown_table(scores), *([""] if notes else []), *notes),
     ]
-    return "\n".join(body) + "\n"
+    return "\n".join([*body, *reasoning_table.markdown(evaluation.reasoning)]) + "\n"
+
+
+def tables(evaluation: Evaluation) -> tuple[list[list[str]], list[list[str]]]:
+    """F1 beside the paper's per cell and mean, and per cell what needs scores; each with its heading first."""
+    figures, means = _rows(evaluation), len(evaluation.means)
+    scores = [[*row[:3], *more] for row, more in zip(figures, _scores_rows(evaluation), strict=True)]
+    return figures, scores[: len(scores) - 2 * means]
 
 
 def note_of(protocol: Protocol) -> str:
@@ -96,7 +103,7 @@ def _table(evaluation: Evaluation, mode: Mode) -> Table:
         if mean.mode == mode:
             for name, value, bounds, paper in _figures(mean):
                 figures = ("", _short(value), _span(bounds), *[""] * 6, *(_short(paper.get(size)) for size in SIZES))
-                table.add_row(f"{name.split()[0]}, {_share(mean)}\n [dim]{_SHORT[mean.task]}[/]", *figures)
+                table.add_row(f"{name.split()[0]}, {_share(mean)}\n [dim]{SHORT[mean.task]}[/]", *figures)
     return table
 
 
@@ -108,7 +115,7 @@ def _scores_table(evaluation: Evaluation, mode: Mode) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for cell in evaluation.cells:
         if cell.mode == mode:
-            table.add_row(f"{escape(cell.benchmark)} [dim]{_SHORT[cell.task]}[/]", *_scores_row(cell))
+            table.add_row(f"{escape(cell.benchmark)} [dim]{SHORT[cell.task]}[/]", *_scores_row(cell))
     return table
 
 
@@ -117,7 +124,7 @@ def _table_row(cell: Cell) -> tuple[str, ...]:
     unreadable = f"[red]{found.unreadable}[/]" if found.unreadable else "0"
     return (
         *(
-            f"{escape(cell.benchmark)}\n [dim]{_SHORT[cell.task]}[/]",
+            f"{escape(cell.benchmark)}\n [dim]{SHORT[cell.task]}[/]",
             str(found.n),
             f"[bold]{_short(found.f1)}[/]",
             _row(cell)[5],
@@ -193,7 +200,8 @@ def _span(bounds: Interval | None) -> str:
     return "-" if bounds is None else f"{100 * bounds.low:.1f}-{100 * bounds.high:.1f}"
 
 
-def _notes(evaluation: Evaluation) -> Iterator[str]:
+def notes_of(evaluation: Evaluation) -> Iterator[str]:
+    """How cells depart from what their name promises."""
     for cell in evaluation.cells:
         place = f"{cell.benchmark}, {TITLES[cell.task]}, {cell.mode}"
         if cell.note:

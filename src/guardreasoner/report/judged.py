@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from guardreasoner.engines.remote_answers import WITHHELD
+from guardreasoner.formats.short import read_short
 from guardreasoner.metrics import Prediction, Protocol
 from guardreasoner.report.cells import Cell, Pace, cell
+from guardreasoner.report.reasoning import Quality, Thought
 from guardreasoner.types import Exchange, Labels, Malformed, Mode, Record, Sample, Scores, Task, Verdict
 
 
@@ -19,6 +21,8 @@ class Judged(Record):
     source: str
     digest: str
     """Of the exchange, so that a resumed run notices other text under the same id."""
+    exchange: Exchange | None = None
+    """What was to be judged, whole; None in predictions that were kept before texts were."""
     gold: Labels
     labels: Labels | None
     scores: Scores | None = None
@@ -53,6 +57,7 @@ def judged(
         id=sample.id,
         source=sample.source,
         digest=digest(sample.exchange),
+        exchange=sample.exchange,
         gold=sample.labels,
         labels=verdict.labels if verdict else None,
         scores=verdict.scores if verdict else None,
@@ -77,6 +82,7 @@ def cell_of(
     paper_f1: Mapping[str, float] | None = None,
     note: str | None = None,
     protocol: Protocol = "strict",
+    reasoning: Quality | None = None,
 ) -> Cell:
     """The figures of one task over the rows that are annotated for it."""
     annotated = [row for row in rows if row.gold.get(task) is not None]
@@ -93,6 +99,7 @@ def cell_of(
         protocol=protocol,
         single=pace([row for row in annotated if row.batch_size == 1]),
         batched=pace([row for row in annotated if row.batch_size is not None and row.batch_size > 1]),
+        reasoning=reasoning,
     )
 
 
@@ -122,6 +129,19 @@ def pace(rows: Sequence[Judged]) -> Pace | None:
         prompt_tokens=sum(prompts) / len(prompts) if prompts else None,
         reasoning_tokens=sum(row.reasoning_tokens for row in rows) / len(rows),
     )
+
+
+def thought(row: Judged, budget: int | None) -> Thought | None:
+    """The reasoning of one row, None if it has none. `budget`: the tokens that reasoning was allowed, if known.
+
+    The embedded guard's count is of up to three texts, one per task: what was cut is told by how its lines end.
+    """
+    if row.reasoning is None:
+        return None
+    short = read_short(row.reasoning)
+    ended = None if budget is None else row.reasoning_tokens >= budget
+    cut = any(not line.conclusion for line in short) if short else ended
+    return Thought(row.exchange, row.reasoning, row.labels, row.reasoning_tokens, cut)
 
 
 def refusals_as_positive(rows: Iterable[Judged]) -> list[Judged]:

@@ -52,6 +52,8 @@ class CellPredictions:
     predictions: tuple[Prediction, ...]
     lines: tuple[int, ...]
     prompts: tuple[str | None, ...]
+    texts: tuple[str, ...]
+    """What the model wrote."""
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -143,6 +145,7 @@ def _cell(
         predictions=tuple(Prediction(gold, _predicted(row.predict, task, protocol)) for row, gold in annotated),
         lines=tuple(row.number for row, _ in annotated),
         prompts=tuple(row.prompt for row, _ in annotated),
+        texts=tuple(row.predict for row, _ in annotated),
     )
 
 

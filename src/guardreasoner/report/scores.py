@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from guardreasoner.metrics import Protocol, Score, bootstrap, outcomes, score, weighted_mean
 from guardreasoner.report.means import Mean, Part, mean_of
 from guardreasoner.report.predictions import CellPredictions
+from guardreasoner.report.reasoning import Quality
 from guardreasoner.types import Record, Task
 
 _SIZE = re.compile(r"(?<![0-9.])([138]B)(?![a-z0-9])", re.IGNORECASE)
@@ -27,6 +28,7 @@ class Cell(Record):
     file: str
     score: Score
     paper_f1: float | None
+    reasoning: Quality | None = None
 
 
 class ModelMean(Mean):

@@ -22,6 +22,7 @@ TITLES = {
     Task.RESPONSE_REFUSAL: "response refusal",
     Task.RESPONSE_HARMFULNESS: "response harmfulness",
 }
+SHORT = {Task.PROMPT_HARMFULNESS: "prompt", Task.RESPONSE_REFUSAL: "refusal", Task.RESPONSE_HARMFULNESS: "response"}
 MEAN, PLAIN_MEAN = "weighted mean", "plain mean"
 
 

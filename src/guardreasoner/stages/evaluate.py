@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -21,12 +21,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from guardreasoner.data.leaks import find_leak
+from guardreasoner.data.published import benchmark_sizes, published
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.guard import Guard
 from guardreasoner.jsonl import Journal
 from guardreasoner.recipe import Recipe
 from guardreasoner.report.evaluation import Cell, Evaluation, markdown
-from guardreasoner.report.judged import Judged, cell_of, digest, judged
+from guardreasoner.report.judged import Judged, cell_of, digest, judged, thought
+from guardreasoner.report.page import Content, evaluation_page
+from guardreasoner.report.page.content import Key
+from guardreasoner.report.reasoning import Quality, quality
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.types import Exchange, Malformed, Mode, Record, Sample, Task
 
@@ -51,11 +56,15 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     guard = Guard(model, max_reasoning_tokens=section.max_reasoning_tokens)
     samples = draw(list(read_records(folder.dev, Sample)), section.limit)
     cells: list[Cell] = []
+    kept: dict[Key, Sequence[Judged]] = {}
     for mode in section.modes:
         path = folder.evaluate / f"dev.{mode}.jsonl"
         rows = evaluate(guard, samples, path, mode, bar=f"dev, {mode}")
-        cells += [cell_of("dev", task, mode, rows) for task in Task if any(row.gold.get(task) for row in rows)]
-    write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)))
+        found = reasoning(guard, rows, mode)
+        tasks = [task for task in Task if any(row.gold.get(task) for row in rows)]
+        cells += [cell_of("dev", task, mode, rows, reasoning=found) for task in tasks]
+        kept |= {("dev", task, mode): rows for task in tasks}
+    write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)), kept)
 
 
 def evaluate(
@@ -108,7 +117,15 @@ def evaluate(
                 journal.append(row.model_dump(exclude_none=True) for row in rows)
                 done |= {(row.source, row.id): row for row in rows}
                 progress.advance(shown, len(rows))
-    return [done[sample.source, sample.id] for sample in samples]
+    # rows that were kept before texts were get theirs
+    return [done[sample.source, sample.id].model_copy(update={"exchange": sample.exchange}) for sample in samples]
+
+
+def reasoning(guard: Guard, rows: Sequence[Judged], mode: Mode) -> Quality | None:
+    """The figures of the rows' reasoning, None if there is none."""
+    if mode != "reason":
+        return None
+    return quality((thought(row, guard.max_reasoning_tokens) for row in rows), find_leak)
 
 
 def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
@@ -181,11 +198,14 @@ def draw(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     return [samples[index] for index in sorted(order[:limit])]
 
 
-def write_report(folder: Path, evaluation: Evaluation) -> None:
-    """report.json and report.md."""
+def write_report(folder: Path, evaluation: Evaluation, rows: Mapping[Key, Sequence[Judged]] | None = None) -> None:
+    """report.json, report.md, and, from the rows behind the figures, report.html."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     write_whole(folder / "report.md", markdown(evaluation))
+    if rows is not None:
+        page = evaluation_page(Content(evaluation, rows, published(), benchmark_sizes()))
+        write_whole(folder / "report.html", page)
 
 
 def _settings(guard: Guard, mode: Mode) -> Settings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from guardreasoner.formats.short import AMOUNTS
 from guardreasoner.teachers.lexicon import Lexicon, learn
 from guardreasoner.types import Exchange, Labels, Sample, Task
 
@@ -34,14 +35,14 @@ class RuleTeacher:
         positive = label == task.positive
         if task is Task.PROMPT_HARMFULNESS:
             telling = self.request.telling(exchange.prompt)
-            return f"Request: {_evidence(telling)} {_REQUEST[positive, bool(telling)]}"
+            return f"Request: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
         if task is Task.RESPONSE_REFUSAL:
             telling = self.completion.telling(_head(response))
             opening = " ".join(response.split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
             signs = f"; refusing words {_quoted(telling)}" if telling else "; no refusing word"
-            return f'Completion: it opens "{opening}"{signs}. {_COMPLETION[positive, bool(telling)]}'
+            return f'Completion: it opens "{opening}"{signs}. {AMOUNTS[task][positive, bool(telling)]}'
         telling = self.response.telling(response)
-        return f"Response: {_evidence(telling)} {_RESPONSE[positive, bool(telling)]}"
+        return f"Response: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
 
 
 def train_teacher(samples: Iterable[Sample]) -> RuleTeacher:
@@ -58,27 +59,6 @@ def train_teacher(samples: Iterable[Sample]) -> RuleTeacher:
         ),
         response=learn(_texts(rows, Task.RESPONSE_HARMFULNESS)),
     )
-
-
-# (label is the positive one, telling words were found) -> what the words amount to
-_REQUEST = {
-    (True, True): "Taken together it asks for harm.",
-    (True, False): "No single word alarms, but the aim does harm.",
-    (False, True): "They may alarm, but it asks for no harm.",
-    (False, False): "It asks for no harm.",
-}
-_COMPLETION = {
-    (True, True): "It declines.",
-    (True, False): "It does not do what was asked.",
-    (False, True): "All the same it goes along.",
-    (False, False): "It goes along.",
-}
-_RESPONSE = {
-    (True, True): "Taken together it does harm.",
-    (True, False): "No single word alarms, but what it says does harm.",
-    (False, True): "They may alarm, but it does no harm.",
-    (False, False): "It does no harm.",
-}
 
 
 def _texts(samples: Sequence[Sample], task: Task) -> list[tuple[str, bool]]:

@@ -1,0 +1,74 @@
+"""`guardreasoner report`: the reports of an evaluation, made anew from what it kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from guardreasoner.cli import app
+from guardreasoner.report.judged import Judged, digest
+from guardreasoner.types import Exchange
+
+ROWS = [("a recipe", "unharmful", "harmful"), ("a threat", "harmful", "harmful"), ("a question", "unharmful", None)]
+
+
+def write(
+    folder: Path, *, model: str = "guard", mode: str = "reason", rows: list[tuple[str, str, str | None]] = ROWS
+) -> Path:
+    inside = folder / "predictions"
+    inside.mkdir(parents=True, exist_ok=True)
+    lines: list[str] = []
+    for number, (text, gold, said) in enumerate(rows):
+        exchange = Exchange(prompt=text)
+        record = {
+            **{"id": str(number), "source": "mine", "digest": digest(exchange), "exchange": exchange, "seconds": 0.1},
+            **{"gold": {"prompt_harmfulness": gold}, "labels": said and {"prompt_harmfulness": said}},
+        }
+        lines.append(Judged.model_validate(record).model_dump_json())
+    (inside / f"mine.{mode}.jsonl").write_text("\n".join(lines))
+    settings = {"model": model, "max_reasoning_tokens": 64}
+    (inside / f"mine.{mode}.settings.json").write_text(json.dumps(settings))
+    return folder
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+def test_three_reports_are_written(tmp_path: Path) -> None:
+    invoke(write(tmp_path))
+    assert sorted(path.name for path in tmp_path.glob("report.*")) == ["report.html", "report.json", "report.md"]
+
+
+def test_figures_are_those_of_the_predictions(tmp_path: Path) -> None:
+    invoke(write(tmp_path))
+    (cell,) = json.loads((tmp_path / "report.json").read_text())["cells"]
+    assert (cell["benchmark"], cell["score"]["f1"], cell["score"]["unreadable"]) == ("mine", 0.5, 1)
+
+
+def test_differences_from_another_evaluation_are_a_page(tmp_path: Path) -> None:
+    other = write(tmp_path / "b", model="other", rows=[("a recipe", "unharmful", "unharmful"), *ROWS[1:]])
+    invoke(write(tmp_path / "a"), "--against", other)
+    page = (tmp_path / "a" / "differences.html").read_text()
+    assert "3 checks that both made, 1 answered differently" in page
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda inside: (inside / "mine.reason.settings.json").unlink(), "not there, expected what the predictions"),
+        (lambda inside: (inside / "mine.reason.settings.json").write_text("[]"), "expected an object, found list"),
+        (lambda inside: (inside / "mine.reason.jsonl").write_text('{"id": "1"}'), "row 1: no prediction: source"),
+        (lambda inside: (inside / "mine.reason.jsonl").write_text("{"), "line 1: not valid JSON"),
+        (lambda inside: (inside / "mine.reason.jsonl").unlink(), "no predictions, expected files like"),
+        (lambda inside: write(inside.parent, model="other", mode="fast"), "predictions of 2 models, guard, other"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, break_it: object, sentence: str) -> None:
+    write(tmp_path)
+    assert callable(break_it)
+    break_it(tmp_path / "predictions")
+    assert sentence in str(invoke(tmp_path).exception)
