@@ -96,6 +96,7 @@ def test_config_names_the_model_and_its_end_token(tmp_path: Path) -> None:
         "kv_heads": 2,
         "head_dim": 16,
         "end_token_ids": [5],
+        "prefix_end_token_ids": [],
     }
 
 

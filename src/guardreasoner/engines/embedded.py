@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -136,7 +137,7 @@ class EmbeddedEngine:
 
     def _prefill(self, ids: Ids) -> tuple[Floats, Floats]:
         """(logits of the next token, keys and values of all); alone, for a CPU reads many together no faster."""
-        known = self._cache.find(ids, len(ids) - 1)
+        known = self._known(ids, len(ids) - 1)
         ((logits,), slots) = self._pass([ids], [known], [1])
         memory = slots.memory[:, 0, :, : len(ids)].copy()
         self._remember(ids, memory, len(ids) - _length(known))
@@ -144,7 +145,7 @@ class EmbeddedEngine:
 
     def _read(self, rows: Sequence[Ids], reads: Sequence[int], keep: Keep) -> None:
         """Hand the logits after the last `reads[i]` tokens of `rows[i]` to `keep(i, logits)`, from any thread."""
-        known = [self._cache.find(ids, len(ids) - read) for ids, read in zip(rows, reads, strict=True)]
+        known = [self._known(ids, len(ids) - read) for ids, read in zip(rows, reads, strict=True)]
         new = [len(ids) - _length(memory) for ids, memory in zip(rows, known, strict=True)]
         short = sorted((i for i in range(len(rows)) if new[i] <= SHORT), key=lambda i: len(rows[i]))
         groups = [short[start : start + TOGETHER] for start in range(0, len(short), TOGETHER)]
@@ -174,12 +175,23 @@ class EmbeddedEngine:
             fed[number, : len(ids) - start] = ids[start:]
             last = number * width + len(ids) - start
             places += range(last - read, last)
-        logits = self._llama.forward(slots, fed, np.array(starts, np.int64), np.array(places, np.int64))
+        prefixes = np.array([self._llama.prefix(ids) for ids in rows], np.int64)
+        logits = self._llama.forward(slots, fed, np.array(starts, np.int64), np.array(places, np.int64), prefixes)
         return np.split(logits, np.cumsum(reads)[:-1]), slots
+
+    def _known(self, ids: Ids, limit: int) -> Floats | None:
+        return self._cache.find(self._marked(ids), limit)
 
     def _remember(self, ids: Ids, memory: Floats, new: int) -> None:
         if new > SHORT:
-            self._cache.store(ids, memory)
+            self._cache.store(self._marked(ids), memory)
+
+    def _marked(self, ids: Ids) -> Ids:
+        """`ids` with the first one told apart by all that is read both ways: without the whole of it, none is known."""
+        if not (prefix := self._llama.prefix(ids)):
+            return ids
+        mark = hashlib.blake2b(np.array(ids[:prefix], np.int64).tobytes(), digest_size=7).digest()
+        return [-1 - int.from_bytes(mark), *ids[1:]]
 
     def _in_threads(self, jobs: Sequence[Callable[[], None]]) -> None:
         if len(jobs) < 2 or self._threads == 1:

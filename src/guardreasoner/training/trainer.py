@@ -186,15 +186,13 @@ class _LabelledPositions(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """The loss of one batch."""
-        assert isinstance(model, LlamaForCausalLM)
         with torch.autocast(inputs["input_ids"].device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            hidden = model.model(
+            hidden = model.base_model(
                 input_ids=inputs["input_ids"],
                 position_ids=inputs["position_ids"],
                 attention_mask=inputs.get("attention_mask"),
-                use_cache=False,
             ).last_hidden_state
-            losses = token_losses(hidden, inputs["before"], inputs["targets"], model.lm_head)
+            losses = token_losses(hidden, inputs["before"], inputs["targets"], model.get_output_embeddings())
             loss = sft_loss(losses, inputs["weights"], inputs["units"])
         if not torch.isfinite(loss):
             step = self.state.global_step + 1

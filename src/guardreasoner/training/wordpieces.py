@@ -1,0 +1,59 @@
+"""From an encoder's WordPiece vocabulary and the texts of a run to the embedded guard's tokenizer.
+
+Only pieces that the texts use are kept, since each costs a row of weights; words without a piece of their own fall
+into smaller ones, as WordPiece does. The markers take the first ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, models
+
+from guardreasoner.formats.nano import SPECIAL_TOKENS
+
+_UNKNOWN = "[UNK]"
+_STARTS = {"<|user|>": "[CLS]", "<|assistant|>": "[SEP]", "<|pad|>": "[PAD]"}
+"""Markers that begin as a piece of the encoder's that does the same."""
+
+
+def cut_tokenizer(encoder: Path, texts: Iterable[str], least: int) -> tuple[Tokenizer, list[int | None]]:
+    """The tokenizer, and for each of its tokens the encoder's id (None: a new one).
+
+    `encoder`: its tokenizer.json. `least`: how often a piece of several letters must occur in `texts` to be kept.
+    """
+    whole = json.loads(encoder.read_text(encoding="utf-8"))
+    ids: dict[str, int] = whole["model"]["vocab"]
+    plain = Tokenizer.from_str(
+        json.dumps({**whole, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None})
+    )
+    counts = Counter[int]()
+    for encoding in plain.encode_batch(list(texts), add_special_tokens=False):
+        counts.update(encoding.ids)
+    kept = [piece for piece, number in ids.items() if counts[number] >= least or _is_letter(piece)]
+    vocabulary = [*SPECIAL_TOKENS, _UNKNOWN, *(piece for piece in kept if piece != _UNKNOWN)]
+    tokenizer = Tokenizer(
+        models.WordPiece({piece: number for number, piece in enumerate(vocabulary)}, unk_token=_UNKNOWN)
+    )
+    tokenizer.normalizer, tokenizer.pre_tokenizer = plain.normalizer, plain.pre_tokenizer
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.WordPiece(prefix="##", cleanup=True),
+            decoders.Fuse(),
+            *(decoders.Replace(f" {mark}", mark) for mark in (":", ";", *SPECIAL_TOKENS)),
+            *(decoders.Replace(f"{mark} ", mark) for mark in SPECIAL_TOKENS),
+            decoders.Replace(" ' ", "'"),
+        ]
+    )
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
+    rows = [ids.get(_STARTS.get(piece, piece)) for piece in vocabulary]
+    return tokenizer, rows
+
+
+def _is_letter(piece: str) -> bool:
+    """A single character of European scripts, alone or inside a word: what everything can be written with."""
+    letter = piece.removeprefix("##")
+    return len(letter) == 1 and ord(letter) < 0x250
