@@ -165,3 +165,12 @@ def test_encoder_configuration_is_kept_but_for_what_must_change(encoder: Path, c
     old, new = BertConfig.from_pretrained(encoder), BertConfig.from_pretrained(checkpoint)
     assert (new.hidden_size, new.num_hidden_layers) == (old.hidden_size, old.num_hidden_layers)
     assert (new.max_position_embeddings, new.type_vocab_size) == (160, 1)
+
+
+def test_sentences_of_a_lower_case_vocabulary_begin_with_capitals_and_read_back_as_they_were(
+    engine: EmbeddedEngine,
+) -> None:
+    ids = engine._tokenizer.encode("it asks for bread. it's no harm.", add_special_tokens=False).ids
+    text = engine._decode(ids)
+    assert text == "It asks for bread. It's no harm."
+    assert engine._tokenizer.encode(text, add_special_tokens=False).ids == ids

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 SLOT_BLOCK = 64  # the graph is exact for whole blocks only: see `training.graph`
 
 
-class OnnxLlama:
+class OnnxModel:
     """The graph, its configuration, and sessions that may run in several threads at once."""
 
     def __init__(self, folder: Path) -> None:
