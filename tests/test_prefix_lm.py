@@ -16,7 +16,7 @@ from guardreasoner.formats.nano import END, SPECIAL_TOKENS, TASK_MARKERS  # noqa
 from guardreasoner.training.batches import collate  # noqa: E402
 from guardreasoner.training.export import export  # noqa: E402
 from guardreasoner.training.packing import Example, pack  # noqa: E402
-from guardreasoner.training.prefix_lm import PrefixLM, prefix_lm  # noqa: E402
+from guardreasoner.training.prefix_lm import PrefixLM, PrefixLMConfig, prefix_lm  # noqa: E402
 from guardreasoner.training.tokenizer import save_tokenizer  # noqa: E402
 from guardreasoner.training.wordpieces import cut_tokenizer  # noqa: E402
 from guardreasoner.types import SamplingParams, Task  # noqa: E402
@@ -37,8 +37,15 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
-    tokenizer, rows = cut_tokenizer(encoder / "tokenizer.json", TEXT, least=1)
-    model = prefix_lm(BertModel.from_pretrained(encoder), rows, 160, SPECIAL_TOKENS.index(END), seed=0)
+    tokenizer, rows = cut_tokenizer((encoder / "tokenizer.json").read_text(), TEXT, least=1)
+    model = prefix_lm(
+        BertModel.from_pretrained(encoder),
+        rows,
+        context_length=160,
+        end_id=tokenizer.token_to_id(END),
+        prefix_ends=[tokenizer.token_to_id(marker) for marker in TASK_MARKERS.values()],
+        seed=0,
+    )
     model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
     return folder
@@ -72,14 +79,14 @@ def test_a_kept_piece_has_the_encoders_vector_and_a_marker_a_new_one(encoder: Pa
 
 
 def test_pieces_that_the_texts_lack_are_cut(encoder: Path) -> None:
-    tokenizer, rows = cut_tokenizer(encoder / "tokenizer.json", ["bake bread"], least=1)
+    tokenizer, rows = cut_tokenizer((encoder / "tokenizer.json").read_text(), ["bake bread"], least=1)
     assert tokenizer.encode("bread").tokens == ["bread"]
     assert tokenizer.encode("story").tokens == ["s", "##t", "##o", "##r", "##y"]
     assert len(rows) == tokenizer.get_vocab_size()
 
 
 def test_text_comes_back_readable_in_lower_case(checkpoint: Path, encoder: Path) -> None:
-    tokenizer, _ = cut_tokenizer(encoder / "tokenizer.json", TEXT, least=1)
+    tokenizer, _ = cut_tokenizer((encoder / "tokenizer.json").read_text(), TEXT, least=1)
     text = "<|think|>Request: bread, it's no harm; done.<|answers|><|request|>"
     ids = tokenizer.encode(text).ids
     assert tokenizer.decode(ids, skip_special_tokens=False) == text.lower()
@@ -162,7 +169,7 @@ def test_a_config_of_another_kind_is_refused(checkpoint: Path, tmp_path: Path) -
 
 
 def test_encoder_configuration_is_kept_but_for_what_must_change(encoder: Path, checkpoint: Path) -> None:
-    old, new = BertConfig.from_pretrained(encoder), BertConfig.from_pretrained(checkpoint)
+    old, new = BertConfig.from_pretrained(encoder), PrefixLMConfig.from_pretrained(checkpoint)
     assert (new.hidden_size, new.num_hidden_layers) == (old.hidden_size, old.num_hidden_layers)
     assert (new.max_position_embeddings, new.type_vocab_size) == (160, 1)
 

@@ -24,7 +24,8 @@ class Guard:
         mode: `reason` thinks before it answers, `fast` answers at once.
         max_reasoning_tokens: where reasoning is cut; None = the format's own, 256 for `nano`, 2048 for `paper`.
         thresholds: P(positive label) from which a task's answer is its positive label, 0.5 where not given.
-        format: `paper`, `nano` or a Format; None = `nano` if the model knows its markers, else `paper`.
+        format: `paper`, `paper-llama3`, `nano` or a Format; None = the one that the model's folder remembers from its
+            training, else `nano` if the model knows its markers, else `paper`.
     """
 
     def __init__(
@@ -71,10 +72,19 @@ class Guard:
     def format(self) -> Format:
         if self._format is not None and not isinstance(self._format, str):
             return self._format
-        name = self._format or ("nano" if _knows_markers(self.engine) else "paper")
+        name = self._format or self._remembered or ("nano" if _knows_markers(self.engine) else "paper")
         if name not in FORMATS:
             raise InputError(f"unknown format {name!r}, expected one of {', '.join(FORMATS)}")
         return FORMATS[name]
+
+    @property
+    def _remembered(self) -> str | None:
+        """What training left beside the weights; an engine that was handed in is not asked."""
+        if self._model is None or isinstance(self._model, str | Path):
+            from guardreasoner.engines.opening import remembered_format
+
+            return remembered_format(self._model)
+        return None
 
     @property
     def model(self) -> str:

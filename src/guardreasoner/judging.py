@@ -125,13 +125,10 @@ class Judging:
                 raise
         params = SamplingParams(max_tokens=WRITTEN_ANSWER_TOKENS)
         written = self.engine.generate([draft.whole for draft in drafts], params)
-        return [draft.add(self._ended(completion)) for draft, (completion,) in zip(drafts, written, strict=True)]
-
-    def _ended(self, completion: Completion) -> str:
-        """The text with the end that a model may have meant: servers leave the token out at which they stop."""
-        close = self.format.close
-        ended = completion.finish_reason == "stop" and not completion.text.endswith(close)
-        return completion.text + close if ended else completion.text
+        return [
+            draft.add(ended(completion, self.format.close))
+            for draft, (completion,) in zip(drafts, written, strict=True)
+        ]
 
     def _choose(self, drafts: Sequence[Draft], task: Task) -> list[Draft]:
         waiting = [draft.unread is None and task in draft.tasks for draft in drafts]
@@ -187,6 +184,12 @@ class Judging:
 
     def _count(self, text: str) -> int:
         return self.engine.count_tokens(text) or 0
+
+
+def ended(completion: Completion, close: str) -> str:
+    """The text with the end that a model may have meant: engines leave the token out at which they stop."""
+    stopped = completion.finish_reason == "stop" and not completion.text.endswith(close)
+    return completion.text + close if stopped else completion.text
 
 
 def merge(readings: Sequence[Verdict | Malformed]) -> Verdict | Malformed:

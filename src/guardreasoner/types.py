@@ -192,6 +192,10 @@ class Rollout(Record):
     model: str
     """`main`, or a member of the ensemble."""
     texts: tuple[str, ...]
+    cut: tuple[bool, ...]
+    """Per text: it was cut at the token limit, so that nobody knows how it ends."""
+    problem: str | None = None
+    """Why there are no texts: the input does not fit the model, or its server withheld the answer."""
 
 
 class PreferencePair(Record):

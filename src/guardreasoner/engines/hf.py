@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardreasoner.engines.hf_loop import DecodeLoop
 from guardreasoner.engines.hf_rows import Ids, batches, check_fit, cut, tails
+from guardreasoner.engines.hf_tokens import TextTokens, end_tokens
 from guardreasoner.errors import EngineError, InputError, MissingExtra
 from guardreasoner.types import Completion, SamplingParams
 
@@ -46,11 +47,11 @@ class HFEngine:
             self._tokenizer, self._network = _load(self._transformers, self._model, dtype or "auto", self._device)
         config = self._network.config.get_text_config()
         self._context_length: int | None = getattr(config, "max_position_embeddings", None)
-        self._ends = _end_tokens(self._network.generation_config, self._tokenizer)
+        self._ends = end_tokens(self._network.generation_config, self._tokenizer)
         self._pad = (
             self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else min(self._ends, default=0)
         )
-        self._bos = _bos(self._tokenizer)
+        self._tokens = TextTokens(self._tokenizer)
         self._accepts = frozenset(inspect.signature(self._network.forward).parameters)
         # The model's own sampling defaults (temperature, top_k, repetition penalty) must not join in: clean ones.
         self._network.generation_config = self._transformers.GenerationConfig(
@@ -67,11 +68,11 @@ class HFEngine:
         return self._context_length
 
     def count_tokens(self, text: str) -> int:
-        return len(self._encode(text))
+        return len(self._tokens.prompt(text))
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         """As the protocol says. Sampling with a seed repeats for the same prompts, batch size and device."""
-        rows = [self._encode(prompt) for prompt in prompts]
+        rows = [self._tokens.prompt(prompt) for prompt in prompts]
         check_fit([len(row) for row in rows], self._context_length)
         room = [self._room(row, params.max_tokens) for row in rows]
         done: list[list[Completion]] = [[] for _ in rows]
@@ -87,7 +88,10 @@ class HFEngine:
 
     def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
         """The sum of each choice's token log-probabilities after the prompt; choices are tokenised apart from it."""
-        rows, wanted = [self._encode(prompt) for prompt in prompts], [self._encode_choice(choice) for choice in choices]
+        rows, wanted = (
+            [self._tokens.prompt(prompt) for prompt in prompts],
+            [self._tokens.continuation(choice) for choice in choices],
+        )
         if not rows or not wanted:
             return [[] for _ in rows]
         check_fit([len(row) for row in rows], self._context_length, max(len(choice) for choice in wanted))
@@ -113,7 +117,7 @@ class HFEngine:
         sampled = params.temperature > 0
         n = params.n if sampled else 1
         ids, mask = self._padded(rows)
-        loop = DecodeLoop(self._torch, self._decode, ids.shape[1], params)
+        loop = DecodeLoop(self._torch, self._tokens.decode, ids.shape[1], params)
         options: dict[str, Any] = (
             {"temperature": params.temperature, "top_p": params.top_p, "top_k": 0} if sampled else {}
         )
@@ -135,7 +139,7 @@ class HFEngine:
         return [group * (params.n // n) for group in grouped]
 
     def _completion(self, tokens: Ids, logprobs: Sequence[float], params: SamplingParams) -> Completion:
-        text, length, ended = cut(tokens, params.stop, self._ends, self._decode)
+        text, length, ended = cut(tokens, params.stop, self._ends, self._tokens.decode)
         return Completion(
             text=text,
             finish_reason="stop" if ended else "length",
@@ -158,25 +162,6 @@ class HFEngine:
         ids = [[self._pad] * (width - len(row)) + row for row in rows]
         mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
         return self._torch.tensor(ids, device=self._device), self._torch.tensor(mask, device=self._device)
-
-    def _encode(self, text: str) -> Ids:
-        """Special tokens are read out of the text; one begin token in front if the tokenizer adds one, never two."""
-        ids: Ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids if self._bos is None or ids[:1] == [self._bos] else [self._bos, *ids]
-
-    def _encode_choice(self, text: str) -> Ids:
-        """Tokenised after a line end, because some tokenizers write a space before the first word of any text."""
-        line: Ids = self._tokenizer("\n", add_special_tokens=False)["input_ids"]
-        joined: Ids = self._tokenizer("\n" + text, add_special_tokens=False)["input_ids"]
-        if joined[: len(line)] == line and len(joined) > len(line):
-            return joined[len(line) :]
-        alone: Ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        if not alone:
-            raise InputError(f"the choice {text!r} has no tokens, expected at least 1")
-        return alone
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def _room(self, row: Ids, wanted: int) -> int:
         return wanted if self._context_length is None else min(wanted, self._context_length - len(row))
@@ -206,6 +191,19 @@ class HFEngine:
                     "expected a smaller batch_size or model to fit"
                 ) from error
             raise EngineError(f"{self._model}: the model failed on {self._device}: {first}") from error
+
+
+def hub_file(model: str, name: str) -> Path | None:
+    """A small file of a model on the hub, from the cache if it is there; None if the model has none, or no hub is."""
+    _, transformers = _libraries()
+    found: str | None = transformers.utils.cached_file(
+        model,
+        name,
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return None if found is None else Path(found)
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -238,18 +236,6 @@ def _load(transformers: Any, model: str, dtype: Any, device: torch.device) -> tu
         where = "" if is_path else "there is no folder of that name, and from the hub "
         raise EngineError(f"{model}: {where}no causal language model could be loaded: {first}") from error
     return tokenizer, network.to(device).eval()
-
-
-def _end_tokens(generation: Any, tokenizer: Any) -> frozenset[int]:
-    named: int | list[int] | None = generation.eos_token_id
-    listed = [named] if isinstance(named, int) else named or []
-    return frozenset(listed) or frozenset([tokenizer.eos_token_id]) - {None}
-
-
-def _bos(tokenizer: Any) -> int | None:
-    """The begin token, if this tokenizer puts one in front of a text."""
-    bos: int | None = tokenizer.bos_token_id
-    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
 
 
 def _sum(logprobs: torch.Tensor, tokens: Sequence[int]) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from os.path import expanduser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from guardreasoner.errors import InputError
 
@@ -18,7 +19,9 @@ EXPECTED = (
     "expected a folder with model.onnx (exported for the embedded engine), a folder with config.json and "
     "model.safetensors or a hub id such as org/name (transformers), or a server's address that starts with http://"
 )
-_READ = ("*.onnx", "*.onnx_data", "*.safetensors", "*config.json", "tokenizer*", "vocab*", "merges.txt")
+REMEMBERED = "guardreasoner.json"
+"""Beside a trained model's weights: the format in which it was trained."""
+_READ = (REMEMBERED, "*.onnx", "*.onnx_data", "*.safetensors", "*config.json", "tokenizer*", "vocab*", "merges.txt")
 _WHOLE, _SPOT = 64 * 2**20, 64 * 2**10
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -78,6 +81,30 @@ def fingerprint(model: str | Path | None) -> str | None:
                     file.seek((size - _SPOT) * spot // 255)
                     found.update(file.read(_SPOT))
     return found.hexdigest()[:16]
+
+
+def remembered_format(model: str | Path | None) -> str | None:
+    """The name of the format in which `model`, a folder or a hub id, was trained; None where nothing says so."""
+    if model is None or engine_name(model) not in ("hf", "embedded"):
+        return None
+    path = Path(model).expanduser() / REMEMBERED
+    if engine_name(model) == "hf" and not path.parent.is_dir():
+        from guardreasoner.engines.hf import hub_file
+
+        found = hub_file(str(model), REMEMBERED)
+        if found is None:
+            return None
+        path = found
+    if not path.is_file():
+        return None
+    try:
+        said: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as JSON: {error}") from None
+    name: object = cast(dict[str, object], said).get("format") if isinstance(said, dict) else None
+    if not isinstance(name, str):
+        raise InputError(f'{path}: found no format, expected {{"format": NAME}}')
+    return name
 
 
 def engine_name(model: str | Path | None) -> EngineName:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from guardreasoner.formats.nano import NanoFormat
 from guardreasoner.formats.paper import PaperFormat
+from guardreasoner.formats.paper_llama3 import PaperLlama3Format
 from guardreasoner.types import Exchange, Malformed, Task, Verdict
 
 
@@ -55,4 +56,6 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType({"paper": PaperFormat(), "nano": NanoFormat()})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {"paper": PaperFormat(), "paper-llama3": PaperLlama3Format(), "nano": NanoFormat()}
+)

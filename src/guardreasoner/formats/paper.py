@@ -96,6 +96,30 @@ class PaperFormat:
         reasoning = "\n".join(text.split("\n")[: block.start]) if block else ""
         return Verdict(labels=labels, reasoning=reasoning.strip() or None)
 
+    def answer_lines(self, text: str) -> dict[Task, tuple[tuple[int, int], ...]]:
+        """Where the block that counts gives a label to each task: (start, end) of its lines, without the line ends.
+
+        A line that says None, or no allowed word, gives none.
+        """
+        block = _counting(_blocks(text))
+        found: dict[Task, tuple[tuple[int, int], ...]] = {}
+        place = 0
+        for number, line in enumerate(text.split("\n")):
+            if block is not None and block.start <= number < block.end:
+                task, word = _said(line) or (None, "")
+                if task is not None and word in task.labels:
+                    found[task] = (*found.get(task, ()), (place, place + len(line)))
+            place += len(line) + 1
+        return found
+
+    def write(self, labels: Labels) -> str:
+        """The answers without reasoning, as a guard in mode `fast` has them; None where a task has no label."""
+        labelled = [(task, labels.get(task)) for task in Task]
+        return self.answers_open + "".join(
+            self.not_applicable(task) if label is None else self.cue(task) + self.choice(task, label)
+            for task, label in labelled
+        )
+
     def read_task(self, text: str, task: Task) -> str | Malformed:
         """The answer to one task, for scoring what a model wrote freely.
 
@@ -123,12 +147,13 @@ def read_as_released(text: str, task: Task) -> str | None:
 
 @dataclass(frozen=True)
 class _Block:
-    """Answer lines that stand together, from line `start` on; a `headed` block starts with its heading.
+    """Answer lines that stand together, in lines `start` to `end`; a `headed` block starts with its heading.
 
     `said`: the answers per task, lower case; two if they differ.
     """
 
     start: int
+    end: int
     headed: bool
     said: Mapping[Task, tuple[str, ...]]
 
@@ -156,10 +181,10 @@ def _blocks(text: str) -> list[_Block]:
     said: dict[Task, tuple[str, ...]] = {}
     for number, line in enumerate(lines):
         bare = line.strip(_MARKUP)
-        answer = _LINE.fullmatch(bare)
+        answer = _said(line)
         if answer is not None:
             start = start if said or headed else number
-            task, word = _TASK_OF[answer[1].lower()], answer[2].strip(_MARKUP + ".\"'`").lower()
+            task, word = answer
             cut_off = number == len(lines) - 1 and _is_beginning(word, task)
             if not cut_off and said.get(task, (word,)) == (word,):
                 said[task] = (word,)
@@ -167,9 +192,15 @@ def _blocks(text: str) -> list[_Block]:
                 said[task] = (said[task][0], word)
         elif bare:
             if said:
-                blocks.append(_Block(start, headed, said))
+                blocks.append(_Block(start, number, headed, said))
             start, headed, said = number, _HEADING.fullmatch(bare) is not None, {}
-    return [*blocks, _Block(start, headed, said)] if said else blocks
+    return [*blocks, _Block(start, len(lines), headed, said)] if said else blocks
+
+
+def _said(line: str) -> tuple[Task, str] | None:
+    """What an answer line says, in lower case; None for any other line."""
+    answer = _LINE.fullmatch(line.strip(_MARKUP))
+    return None if answer is None else (_TASK_OF[answer[1].lower()], answer[2].strip(_MARKUP + ".\"'`").lower())
 
 
 def _is_beginning(word: str, task: Task) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from guardreasoner.types import Record
 
 
 class TokenizerSection(Record):
-    """Byte-level BPE, trained on the texts of the run."""
+    """Byte-level BPE, trained on the texts of the run; with `model.encoder`, the encoder's own, cut to those texts."""
 
     vocab_size: int = Field(default=8192, ge=300)
+    least: int = Field(default=3, ge=1)
+    """How often a piece of the encoder's vocabulary must occur in the texts to be kept."""
 
 
 class ModelSection(Record):
@@ -20,6 +22,8 @@ class ModelSection(Record):
 
     base: str | None = None
     """Hub id or folder of a causal language model; the stage `pretrain` then has nothing to do."""
+    encoder: str | None = None
+    """Hub id or folder of a BERT encoder, which `pretrain` makes a language model that reads an exchange both ways."""
     hidden_size: int = 256
     num_hidden_layers: int = 6
     intermediate_size: int = 768
@@ -89,14 +93,32 @@ class SFTSection(Optimisation):
     template: Literal["plain", "llama3"] = "plain"
     """`plain`: the text that the guard is given. `llama3`: that text in the chat template in which the authors trained
     and did not infer (LLaMA-Factory's `llama3`); the guard then gives it too, so that both are equal here."""
+    unannotated: Literal["keep", "mask"] = "keep"
+    """Answers to tasks that nobody annotated, which are the teacher's word: learnt as the others (the authors), or not
+    learnt, only read."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """`drop`: the answers alone are taught, the labels-only baseline of the paper's ablation."""
     lora: LoraSection | None = None
+
+
+MAIN = "main"
+"""What the model that `sft` trains is called among those that are mined."""
+
+
+def _not_main(name: str) -> str:
+    if name == MAIN:
+        raise ValueError(f"`{MAIN}` is the model that the stage sft trains, expected another name")
+    return name
+
+
+MemberName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"), AfterValidator(_not_main)]
 
 
 class EnsembleSection(Record):
     """Further models for mining, each trained like the main one but without some sources (section 4.3)."""
 
-    leave_out: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Member's name -> sources that it is not trained on."""
+    leave_out: dict[MemberName, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """Member's name, which is its folder's too -> sources that it is not trained on."""
 
 
 class MineSection(Record):
@@ -109,8 +131,8 @@ class MineSection(Record):
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=2048, ge=1)
     decides: Literal["in order", "all"] = "in order"
-    """`in order`: the first of request, response, completion whose answers differ, as in the authors' script. `all`: an
-    output is right if every annotated task is."""
+    """`in order`: the first of request, response, completion on which some outputs are right and some wrong, as in the
+    authors' script. `all`: an output is right if every annotated task is. A task without a gold label never decides."""
     pair: Literal["longest", "random"] = "longest"
     """Which right and which wrong output: the longest (the authors' script) or any (the paper)."""
     merge: Literal["authors", "paper"] = "authors"
@@ -121,6 +143,10 @@ class MineSection(Record):
     limit: int | None = Field(default=None, ge=1)
     """Inputs at most, a seeded draw."""
     seed: int = 0
+    models: dict[str, str] = Field(default_factory=dict)
+    """`main` or a member -> folder, hub id or server's address that answers in its place. Not named: the run's own."""
+    concurrency: int = Field(default=32, ge=1)
+    """Requests under way at a server."""
 
 
 class DPOSection(Optimisation):

@@ -28,6 +28,9 @@ STAGES = (
     Stage("synthesize", "samples -> reasoning.jsonl, by the teacher"),
     Stage("pretrain", "text -> tokenizer/ and a language model, pretrain/model/", "train"),
     Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train"),
-    Stage("quantize", "sft/model/ -> quantize/, what the embedded engine opens", "train"),
+    Stage("ensemble", "reasoning.jsonl without some sources -> further guards, ensemble/*/model/", "train"),
+    Stage("mine", "samples, sampled from these guards -> rollouts/ and pairs.jsonl, right and wrong answers", "train"),
+    Stage("dpo", "pairs.jsonl -> that guard preferring right answers, dpo/model/ (HS-DPO)", "train"),
+    Stage("quantize", "the last model/ -> quantize/, what the embedded engine opens", "train"),
     Stage("evaluate", "quantize/ and dev.jsonl -> evaluate/"),
 )

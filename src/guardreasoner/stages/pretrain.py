@@ -1,4 +1,4 @@
-"""From plain text to the embedded guard's tokenizer and language model, both from nothing."""
+"""From plain text to the embedded guard's tokenizer and language model: from nothing, or from an encoder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from guardreasoner.types import Exchange, Sample
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
-    """Reads samples.jsonl and the recipe's texts, writes tokenizer/ and pretrain/model/."""
+    """Reads samples.jsonl and the recipe's texts, writes tokenizer/ and pretrain/model/; a `model.base` has both."""
     done = folder.pretrain / "model"
-    if done.is_dir():
+    if recipe.model.base is not None or done.is_dir():
         return
     import numpy as np
     from tokenizers import Tokenizer
@@ -26,6 +26,13 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     from guardreasoner.training.trainer import random_llama, save_llama, start_from_words, train
 
     texts = documents(recipe.data, list(read_records(folder.train, Sample)))
+    if recipe.model.encoder is not None:
+        from guardreasoner.training.bases import start_from_encoder
+
+        model = start_from_encoder(recipe.model.encoder, texts, recipe, folder)
+        folder.note("pretrain", {"documents": len(texts), "vocabulary": model.config.vocab_size})
+        save_llama(model, folder.tokenizer, done)
+        return
     if not (folder.tokenizer / "tokenizer.json").is_file():
         save_tokenizer(train_tokenizer(texts, recipe.tokenizer.vocab_size), folder.tokenizer)
     tokenizer = Tokenizer.from_file(str(folder.tokenizer / "tokenizer.json"))

@@ -70,7 +70,10 @@ def _ancestors(row: Row, longest: int) -> Tensor:
     """[longest, longest] bool: True at [i, j] where j is i, comes before it in its text, or both are in the prefix."""
     seen = torch.eye(longest, dtype=torch.bool)
     seen[: row.prefix, : row.prefix] = True
-    for at, parent in enumerate(row.parents[row.prefix :], row.prefix):
-        if parent >= 0:
-            seen[at] |= seen[parent]
+    count = len(row.ids)
+    starts = [at for at in range(count) if row.parents[at] != at - 1 or at == 0]
+    for start, stop in zip(starts, [*starts[1:], count], strict=True):  # a run of tokens, each after the one before it
+        if (parent := row.parents[start]) >= 0:
+            seen[start:stop] |= seen[parent]
+        seen[start:stop, start:stop] |= torch.ones((stop - start, stop - start), dtype=torch.bool).tril()
     return seen

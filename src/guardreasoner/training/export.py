@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from guardreasoner.errors import InputError
-from guardreasoner.formats.nano import TASK_MARKERS
 from guardreasoner.training.graph import Precision
 from guardreasoner.training.graph_bert import BertShape, build_bert
 from guardreasoner.training.graph_llama import LlamaShape, build_llama
@@ -29,12 +28,12 @@ def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "in
     weights = read_safetensors(checkpoint / "model.safetensors")
     tokenizer = _file(checkpoint / "tokenizer.json")
     shape: LlamaShape | BertShape
-    if config.get("architectures") == ["PrefixLM"]:
+    if config.get("model_type") == "prefix-bert":
         shape = _bert_shape(checkpoint, config)
-        model, prefix_ends = build_bert(weights, shape, precision), _marker_ids(tokenizer)
+        model = build_bert(weights, shape, precision)
     else:
         shape = _llama_shape(checkpoint, config)
-        model, prefix_ends = build_llama(weights, shape, precision), []
+        model = build_llama(weights, shape, precision)
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(model.SerializeToString())
     shutil.copyfile(tokenizer, out / "tokenizer.json")
@@ -48,7 +47,7 @@ def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "in
         "kv_heads": shape.kv_heads,
         "head_dim": shape.head_dim,
         "end_token_ids": [end] if isinstance(end, int) else end or [],
-        "prefix_end_token_ids": prefix_ends,
+        "prefix_end_token_ids": config.get("prefix_end_token_ids", []),
     }
     (out / "config.json").write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
 
@@ -79,12 +78,6 @@ def _file(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a checkpoint saved by transformers")
     return path
-
-
-def _marker_ids(tokenizer: Path) -> list[int]:
-    """The tokens before which the exchange ends."""
-    added: list[dict[str, Any]] = json.loads(tokenizer.read_text(encoding="utf-8"))["added_tokens"]
-    return sorted(token["id"] for token in added if token["content"] in TASK_MARKERS.values())
 
 
 def _check(checkpoint: Path, expected: dict[str, tuple[object, object]]) -> None:
@@ -119,7 +112,6 @@ def _llama_shape(checkpoint: Path, config: dict[str, Any]) -> LlamaShape:
 
 def _bert_shape(checkpoint: Path, config: dict[str, Any]) -> BertShape:
     expected: dict[str, tuple[object, object]] = {
-        "model_type": (config.get("model_type"), "bert"),
         "hidden_act": (config.get("hidden_act"), "gelu"),
         "tie_word_embeddings": (config.get("tie_word_embeddings"), True),
         "position_embedding_type": (config.get("position_embedding_type", "absolute"), "absolute"),

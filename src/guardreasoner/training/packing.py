@@ -20,12 +20,14 @@ Average = Literal["token", "row"]
 class Example:
     """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times.
 
-    The first `prefix` tokens see each other both ways (0: attention is causal throughout).
+    `masked`: positions after the prompt that are read and not learnt. The first `prefix` tokens see each other both
+    ways (0: attention is causal throughout).
     """
 
     ids: Sequence[int]
     prompt: int
     weight: float = 1.0
+    masked: frozenset[int] = frozenset()
     prefix: int = 0
 
 
@@ -100,7 +102,7 @@ class _Tree:
 
     def add(self, example: Example, path: Sequence[int]) -> None:
         """Hang what comes after `path` below it. Answers are never shared: each is learnt for itself."""
-        learnt = len(example.ids) - example.prompt
+        learnt = len(example.ids) - example.prompt - len(example.masked)
         self.prefix = example.prefix
         at = path[-1] if path else -1
         for depth in range(len(path), len(example.ids)):
@@ -110,7 +112,7 @@ class _Tree:
             self._depths.append(depth)
             if depth < example.prompt:
                 self._children[at, example.ids[depth]] = here
-            else:
+            elif depth not in example.masked:
                 self._learnt.append(here)
                 self._weights.append(example.weight / learnt if self._average == "row" else example.weight)
             at = here

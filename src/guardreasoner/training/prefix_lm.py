@@ -14,8 +14,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, BertPreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, BertConfig, BertModel, BertPreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
+
+
+class PrefixLMConfig(BertConfig):
+    """`prefix_end_token_ids`: the tokens before the first of which a text is read both ways."""
+
+    model_type = "prefix-bert"
+
+    def __init__(self, prefix_end_token_ids: Sequence[int] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix_end_token_ids = list(prefix_end_token_ids)
 
 
 class PrefixLM(BertPreTrainedModel):
@@ -23,8 +33,9 @@ class PrefixLM(BertPreTrainedModel):
 
     _tied_weights_keys = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}  # noqa: RUF012 - as transformers has it
     base_model_prefix = "bert"
+    config_class = PrefixLMConfig
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: PrefixLMConfig) -> None:
         super().__init__(config)
         self.bert = BertModel(config, add_pooling_layer=False)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -50,16 +61,29 @@ class PrefixLM(BertPreTrainedModel):
         return CausalLMOutput(logits=self.lm_head(hidden))
 
 
-def prefix_lm(encoder: BertModel, rows: Sequence[int | None], context_length: int, end_id: int, seed: int) -> PrefixLM:
+AutoConfig.register(PrefixLMConfig.model_type, PrefixLMConfig)
+AutoModelForCausalLM.register(PrefixLMConfig, PrefixLM)
+
+
+def prefix_lm(
+    encoder: BertModel,
+    rows: Sequence[int | None],
+    *,
+    context_length: int,
+    end_id: int,
+    prefix_ends: Sequence[int],
+    seed: int,
+) -> PrefixLM:
     """`encoder` with another vocabulary: token i is the encoder's token `rows[i]`, or a new one where that is None.
 
     Positions beyond the encoder's own begin as copies of its first ones.
     """
     torch.manual_seed(seed)
     old: BertConfig = encoder.config
-    config = BertConfig(
+    config = PrefixLMConfig(
+        prefix_ends,
         **{
-            **old.to_dict(),
+            **{name: value for name, value in old.to_dict().items() if name != "model_type"},
             "vocab_size": len(rows),
             "max_position_embeddings": context_length,
             "type_vocab_size": 1,
@@ -69,7 +93,7 @@ def prefix_lm(encoder: BertModel, rows: Sequence[int | None], context_length: in
             "tie_word_embeddings": True,
             "architectures": ["PrefixLM"],
             "attention_probs_dropout_prob": 0.0,
-        }
+        },
     )
     model = PrefixLM(config)
     state = dict(encoder.state_dict())

@@ -13,9 +13,9 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,13 +38,15 @@ from transformers.utils.logging import disable_progress_bar
 from guardreasoner.errors import EngineError
 from guardreasoner.recipe import ModelSection, Optimisation
 from guardreasoner.run import write_whole
-from guardreasoner.training.batches import collate, length_grouped
+from guardreasoner.training.batches import length_grouped
 from guardreasoner.training.embeddings import word_vectors
-from guardreasoner.training.losses import sft_loss, token_losses
+from guardreasoner.training.objectives import Objective, SFTObjective
 from guardreasoner.training.optimizers import optimizer_of
-from guardreasoner.training.packing import Row
 
 LOG_STEPS = 10
+SFT = SFTObjective()
+M = TypeVar("M", bound=torch.nn.Module)
+R = TypeVar("R")
 
 
 def random_llama(section: ModelSection, vocab_size: int, end_id: int, seed: int) -> LlamaForCausalLM:
@@ -88,18 +90,23 @@ def save_llama(model: LlamaForCausalLM, tokenizer: Path, folder: Path) -> None:
 
 
 def train(
-    model: LlamaForCausalLM,
-    rows: Sequence[Row],
+    model: M,
+    rows: Sequence[R],
     folder: Path,
     section: Optimisation,
     *,
     epochs: float,
-) -> LlamaForCausalLM:
-    """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on."""
+    objective: Objective[R] = SFT,
+) -> M:
+    """Train on `rows`; checkpoints and `metrics.jsonl` go to `folder`. After a stop, the same call goes on.
+
+    `model`: any causal language model of transformers, or one with PEFT adapters.
+    """
     disable_progress_bar()  # of loading and saving; ours shows the training
     if section.threads:
         torch.set_num_threads(section.threads)
-    batches = _Batches(rows, length_grouped([len(row.ids) for row in rows], section.batch_tokens, section.seed))
+    lengths = [objective.tokens(row) for row in rows]
+    batches = _Batches(rows, length_grouped(lengths, section.batch_tokens, section.seed), objective)
     steps = math.ceil(len(batches) * epochs)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -118,7 +125,7 @@ def train(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    progress = _Progress(folder, steps)
+    progress = _Progress(folder, steps, objective.figures)
     trainer = _LabelledPositions(
         model=model,
         args=arguments,
@@ -126,6 +133,7 @@ def train(
         data_collator=_only_batch,
         callbacks=[progress],
         optimizers=(optimizer_of(model, section), None),
+        objective=objective,
         bf16=section.bf16,
         progress=progress,
     )
@@ -151,14 +159,15 @@ def _is_whole(checkpoint: Path) -> bool:
 class _Batches(Dataset[dict[str, Tensor]]):
     """One item is one batch: the loop shuffles batches, the grouping by length stays."""
 
-    def __init__(self, rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> None:
-        self.rows, self.groups = rows, groups
+    def __init__(self, rows: Sequence[R], groups: Sequence[Sequence[int]], objective: Objective[R]) -> None:
+        self._rows: Sequence[Any] = rows
+        self.groups, self._objective = groups, objective
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return collate([self.rows[row] for row in self.groups[index]])
+        return self._objective.collate([self._rows[row] for row in self.groups[index]])
 
 
 def _only_batch(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -174,9 +183,9 @@ def _printer() -> type[TrainerCallback]:
 class _LabelledPositions(Trainer):
     """Trainer whose loss runs the vocabulary projection at labelled positions only."""
 
-    def __init__(self, *, bf16: bool, progress: _Progress, **options: Any) -> None:
+    def __init__(self, *, objective: Objective[Any], bf16: bool, progress: _Progress, **options: Any) -> None:
         super().__init__(**options)
-        self._bf16, self._progress = bf16, progress
+        self._objective, self._bf16, self._progress = objective, bf16, progress
 
     def compute_loss(
         self,
@@ -186,14 +195,16 @@ class _LabelledPositions(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """The loss of one batch."""
+        # PEFT's adapters sit inside the layers of the model that they adapt
+        whole: Any = model
+        language_model = whole.get_base_model() if hasattr(model, "get_base_model") else whole
         with torch.autocast(inputs["input_ids"].device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            hidden = model.base_model(
+            hidden = language_model.base_model(
                 input_ids=inputs["input_ids"],
                 position_ids=inputs["position_ids"],
                 attention_mask=inputs.get("attention_mask"),
             ).last_hidden_state
-            losses = token_losses(hidden, inputs["before"], inputs["targets"], model.get_output_embeddings())
-            loss = sft_loss(losses, inputs["weights"], inputs["units"])
+            loss = self._objective.loss(hidden, language_model.get_output_embeddings(), inputs)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise EngineError(f"training step {step}: the loss is {loss.item()}, expected a finite number")
@@ -204,8 +215,9 @@ class _LabelledPositions(Trainer):
 class _Progress(TrainerCallback):
     """The bar on the terminal and a line in `metrics.jsonl` every few steps."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, figures: Callable[[], dict[str, float]]) -> None:
         self.tokens = 0
+        self._figures = figures
         self._metrics = folder / "metrics.jsonl"
         self._steps = steps
         self._started = (0.0, 0)
@@ -251,7 +263,13 @@ class _Progress(TrainerCallback):
         speed = (self.tokens - tokens) / max(now - then, 1e-9)
         self._started = (now, self.tokens)
         self._bar.update(self._line, figures=f"loss {logs['loss']:.3f}  {speed:,.0f} tokens/s")
-        record = {"step": state.global_step, "steps": self._steps, "tokens_per_second": round(speed), **logs}
+        record = {
+            "step": state.global_step,
+            "steps": self._steps,
+            "tokens_per_second": round(speed),
+            **logs,
+            **self._figures(),
+        }
         with self._metrics.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(record) + "\n")
 

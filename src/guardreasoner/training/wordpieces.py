@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models
 
+from guardreasoner.errors import InputError
 from guardreasoner.formats.nano import SPECIAL_TOKENS
 
 _UNKNOWN = "[UNK]"
@@ -20,12 +20,15 @@ _STARTS = {"<|user|>": "[CLS]", "<|assistant|>": "[SEP]", "<|pad|>": "[PAD]"}
 """Markers that begin as a piece of the encoder's that does the same."""
 
 
-def cut_tokenizer(encoder: Path, texts: Iterable[str], least: int) -> tuple[Tokenizer, list[int | None]]:
+def cut_tokenizer(encoder: str, texts: Iterable[str], least: int) -> tuple[Tokenizer, list[int | None]]:
     """The tokenizer, and for each of its tokens the encoder's id (None: a new one).
 
-    `encoder`: its tokenizer.json. `least`: how often a piece of several letters must occur in `texts` to be kept.
+    `encoder`: the text of its tokenizer.json. `least`: how often a piece of several letters must occur in `texts` to be
+    kept.
     """
-    whole = json.loads(encoder.read_text(encoding="utf-8"))
+    whole = json.loads(encoder)
+    if whole["model"]["type"] != "WordPiece":
+        raise InputError(f"an encoder with a tokenizer of type {whole['model']['type']}, expected WordPiece, as BERT's")
     ids: dict[str, int] = whole["model"]["vocab"]
     plain = Tokenizer.from_str(
         json.dumps({**whole, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None})
