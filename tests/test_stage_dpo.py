@@ -15,10 +15,11 @@ from guardreasoner.run import RunFolder, write_records  # noqa: E402
 from guardreasoner.stages import dpo  # noqa: E402
 from guardreasoner.training.bases import open_model, open_tokens  # noqa: E402
 from guardreasoner.training.pairs import PairRow, pair_row  # noqa: E402
-from guardreasoner.training.reference import log_probs, model_digest, with_reference  # noqa: E402
+from guardreasoner.training.reference import Referred, log_probs, model_digest, with_reference  # noqa: E402
 from guardreasoner.types import PreferencePair  # noqa: E402
 
 SECTION = DPOSection(learning_rate=1e-3, epochs=4, beta=0.1, bf16=False, threads=1, batch_tokens=200, save_steps=5)
+CPU = torch.device("cpu")
 RIGHT, WRONG = "<|answers|><|request|><|unharmful|><|end|>", "<|answers|><|request|><|harmful|><|end|>"
 
 
@@ -59,12 +60,14 @@ def rows(folder: RunFolder) -> list[PairRow]:
     ]
 
 
+def references(referred: Referred) -> list[float]:
+    return [value for row in referred.rows if row.reference for value in row.reference]
+
+
 def test_guard_prefers_right_answers_more_after_training(folder: RunFolder) -> None:
     dpo.run(recipe(folder), folder)
     before, after = (
-        torch.tensor(
-            log_probs(AutoModelForCausalLM.from_pretrained(place / "model"), rows(folder), False, torch.device("cpu"))
-        )
+        torch.tensor(log_probs(open_model(str(place / "model")), rows(folder), False, torch.device("cpu")))
         for place in (folder.sft, folder.dpo)
     )
     gained = (after - before)[:, 0] - (after - before)[:, 1]
@@ -128,9 +131,8 @@ def test_reference_is_computed_once(folder: RunFolder) -> None:
     again = with_reference(model, rows(folder), folder.dpo, digest, SECTION)
     assert again.computed == 0
     assert again.rows == first.rows
-    assert [row.reference for row in again.rows] == pytest.approx(
-        [tuple(value) for value in log_probs(model, rows(folder), False, torch.device("cpu"))], rel=1e-5
-    )
+    direct = log_probs(model, rows(folder), False, CPU)
+    assert references(again) == pytest.approx([value for each in direct for value in each], rel=1e-5)
 
 
 def test_reference_that_was_stopped_goes_on_after_a_torn_line(folder: RunFolder) -> None:
@@ -141,7 +143,7 @@ def test_reference_that_was_stopped_goes_on_after_a_torn_line(folder: RunFolder)
     journal.write_bytes(b"".join(lines[:6]) + lines[6][:20])
     again = with_reference(model, rows(folder), folder.dpo, digest, SECTION)
     assert again.computed == 4
-    assert [row.reference for row in again.rows] == pytest.approx([row.reference for row in first.rows], rel=1e-5)
+    assert references(again) == pytest.approx(references(first), rel=1e-5)
 
 
 def test_other_model_and_other_pair_are_computed_anew(folder: RunFolder) -> None:

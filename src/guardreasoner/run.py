@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from guardreasoner.errors import InputError
+from guardreasoner.jsonl import reason
+from guardreasoner.processes import is_first
 from guardreasoner.recipe import Recipe
 
 _PACKAGES = ("guardreasoner", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
@@ -122,15 +124,19 @@ class RunFolder:
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Write a JSONL file whole or not at all; the number of records."""
+    """Write a JSONL file whole or not at all; the number of records. Of several processes the first writes."""
     count = 0
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as lines:
-        for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the count
-            lines.write(record.model_dump_json() + "\n")
-        lines.flush()
-        os.fsync(lines.fileno())
-    partial.replace(path)
+    partial = path.with_name(path.name + ".partial") if is_first() else Path(os.devnull)
+    try:
+        with partial.open("w", encoding="utf-8") as lines:
+            for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the count
+                lines.write(record.model_dump_json() + "\n")
+            lines.flush()
+            if is_first():
+                os.fsync(lines.fileno())
+                partial.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
     return count
 
 
@@ -149,10 +155,15 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a small file in one step."""
+    """Replace a small file in one step. Of several processes the first does."""
+    if not is_first():
+        return
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
 
 
 def _version(name: str) -> str | None:

@@ -33,20 +33,28 @@ def _add(app: typer.Typer, name: str) -> None:
 
 def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
     from guardreasoner.errors import MissingExtra
+    from guardreasoner.processes import is_first, wait_for_first
     from guardreasoner.recipe import load_recipe
     from guardreasoner.run import RunFolder
 
     recipe = load_recipe(path, overrides or ())
     folder = RunFolder(recipe.output)
-    folder.open(recipe)
+    if is_first():
+        folder.open(recipe)
     for stage in STAGES:
         if stage.name not in names:
             continue
-        typer.echo(f"{stage.name}: {stage.does}", err=True)
+        wait_for_first(f"before {stage.name}")
+        if is_first():
+            typer.echo(f"{stage.name}: {stage.does}", err=True)
+        elif not stage.spread:
+            continue
         try:
             stage.run(recipe, folder)
         except ModuleNotFoundError as error:
             if stage.extra is None or (error.name or "").startswith("guardreasoner"):
                 raise
             raise MissingExtra(f"the stage `{stage.name}`", stage.extra) from None
-    typer.echo(f"{recipe.name}: done, in {recipe.output}", err=True)
+    wait_for_first("the end")
+    if is_first():
+        typer.echo(f"{recipe.name}: done, in {recipe.output}", err=True)

@@ -11,11 +11,15 @@ from guardreasoner.run import RunFolder
 
 
 class Stage(NamedTuple):
-    """One row: the stage's name, what it makes of what, and the extra it needs (None: the base install)."""
+    """One row: the stage's name, what it makes of what, and the extra it needs (None: the base install).
+
+    `spread`: under torchrun all processes run it together; the others are run by the first process alone.
+    """
 
     name: str
     does: str
     extra: str | None = None
+    spread: bool = False
 
     def run(self, recipe: Recipe, folder: RunFolder) -> None:
         """Import the stage and run it; what is finished already is left as it is."""
@@ -26,11 +30,13 @@ class Stage(NamedTuple):
 STAGES = (
     Stage("data", "sources -> samples.jsonl and dev.jsonl"),
     Stage("synthesize", "samples -> reasoning.jsonl, by the teacher"),
-    Stage("pretrain", "text -> tokenizer/ and a language model, pretrain/model/", "train"),
-    Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train"),
-    Stage("ensemble", "reasoning.jsonl without some sources -> further guards, ensemble/*/model/", "train"),
+    Stage("pretrain", "text -> tokenizer/ and a language model, pretrain/model/", "train", spread=True),
+    Stage("sft", "reasoning.jsonl -> a reasoning guard, sft/model/ (R-SFT)", "train", spread=True),
+    Stage(
+        "ensemble", "reasoning.jsonl without some sources -> further guards, ensemble/*/model/", "train", spread=True
+    ),
     Stage("mine", "samples, sampled from these guards -> rollouts/ and pairs.jsonl, right and wrong answers", "train"),
-    Stage("dpo", "pairs.jsonl -> that guard preferring right answers, dpo/model/ (HS-DPO)", "train"),
+    Stage("dpo", "pairs.jsonl -> that guard preferring right answers, dpo/model/ (HS-DPO)", "train", spread=True),
     Stage("quantize", "the last model/ -> quantize/, what the embedded engine opens", "train"),
     Stage("evaluate", "quantize/ and dev.jsonl -> evaluate/"),
 )

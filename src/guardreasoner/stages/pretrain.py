@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from guardreasoner.data.labelled import OWN, dialogue, is_dev, text_rows
 from guardreasoner.formats.markers import plain
 from guardreasoner.formats.nano import ASSISTANT, END, SPECIAL_TOKENS, USER
+from guardreasoner.processes import is_first, wait_for_first
 from guardreasoner.recipe import DataSection, Recipe
 from guardreasoner.run import RunFolder, read_records
 from guardreasoner.training.tokenizer import save_tokenizer, train_tokenizer
@@ -23,18 +24,21 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     from tokenizers import Tokenizer
 
     from guardreasoner.training.packing import line
-    from guardreasoner.training.trainer import random_llama, save_llama, start_from_words, train
+    from guardreasoner.training.trainer import random_llama, save_base, start_from_words, train
 
     texts = documents(recipe.data, list(read_records(folder.train, Sample)))
     if recipe.model.encoder is not None:
         from guardreasoner.training.bases import start_from_encoder
 
+        if not is_first():
+            return
         model = start_from_encoder(recipe.model.encoder, texts, recipe, folder)
         folder.note("pretrain", {"documents": len(texts), "vocabulary": model.config.vocab_size})
-        save_llama(model, folder.tokenizer, done)
+        save_base(model, folder.tokenizer, done)
         return
-    if not (folder.tokenizer / "tokenizer.json").is_file():
+    if is_first() and not (folder.tokenizer / "tokenizer.json").is_file():
         save_tokenizer(train_tokenizer(texts, recipe.tokenizer.vocab_size), folder.tokenizer)
+    wait_for_first("tokenizer")
     tokenizer = Tokenizer.from_file(str(folder.tokenizer / "tokenizer.json"))
     stream = np.concatenate([np.asarray(each.ids, dtype=np.int32) for each in tokenizer.encode_batch(texts)])
     width = recipe.pretrain.row_tokens
@@ -44,7 +48,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     if recipe.pretrain.word_vectors:
         start_from_words(model, stream, recipe.pretrain.seed)
     train(model, rows, folder.pretrain, recipe.pretrain, epochs=recipe.pretrain.epochs)
-    save_llama(model, folder.tokenizer, done)
+    save_base(model, folder.tokenizer, done)
 
 
 def documents(section: DataSection, samples: list[Sample]) -> list[str]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BertModel, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BertModel, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from guardreasoner.engines.hf_tokens import TextTokens
@@ -25,8 +26,8 @@ from guardreasoner.errors import InputError
 from guardreasoner.formats import Format
 from guardreasoner.formats.nano import END, TASK_MARKERS
 from guardreasoner.formats.paper_llama3 import END_OF_TURN, MARKERS, PaperLlama3Format
-from guardreasoner.recipe import Recipe
-from guardreasoner.run import RunFolder
+from guardreasoner.recipe import Optimisation, Recipe
+from guardreasoner.run import RunFolder, write_whole
 from guardreasoner.training import prefix_lm  # transformers then opens its checkpoints
 from guardreasoner.training.tokenizer import save_tokenizer
 from guardreasoner.training.wordpieces import cut_tokenizer
@@ -41,7 +42,8 @@ def start_of(recipe: Recipe, folder: RunFolder) -> str:
 
 def open_tokens(start: str) -> TextTokens:
     """The tokenizer of a base; InputError in one sentence if it cannot be had."""
-    tokens = TextTokens(_opened(start, lambda: AutoTokenizer.from_pretrained(start)))
+    auto: Any = AutoTokenizer
+    tokens = TextTokens(_opened(start, partial(auto.from_pretrained, start)))
     if not tokens.tokenizer.is_fast:
         raise InputError(
             f"{start}: its tokenizer has no tokenizer.json, expected one that the tokenizers library reads"
@@ -53,13 +55,13 @@ def open_model(start: str, **options: Any) -> PreTrainedModel:
     """The weights of a base in float32, unless `options` say otherwise; InputError if they cannot be had."""
     disable_progress_bar()
     options = {"dtype": torch.float32} | options
-    model: PreTrainedModel = _opened(start, lambda: AutoModelForCausalLM.from_pretrained(start, **options))
-    return model
+    auto: Any = AutoModelForCausalLM
+    return cast(PreTrainedModel, _opened(start, partial(auto.from_pretrained, start, **options)))
 
 
-def prefix_ends(model: PreTrainedModel) -> frozenset[int]:
+def prefix_ends(start: str) -> frozenset[int]:
     """The tokens before the first of which a prompt is read both ways; none for a causal model."""
-    config = model.config
+    config: Any = _opened(start, lambda: AutoConfig.from_pretrained(start))
     return frozenset(config.prefix_end_token_ids if isinstance(config, prefix_lm.PrefixLMConfig) else ())
 
 
@@ -94,22 +96,40 @@ def end_token(tokens: TextTokens, form: Format, start: str) -> int:
     return end
 
 
+def kept(model: PreTrainedModel, recipe: Recipe, section: Optimisation) -> PreTrainedModel:
+    """The weights as they are kept: in bfloat16 if a base was trained with it, as the authors' are."""
+    whole: Any = model
+    return whole.to(torch.bfloat16) if recipe.model.base is not None and section.bf16 else model
+
+
 def save(model: PreTrainedModel, tokens: TextTokens, form: Format, end: int, folder: Path) -> None:
     """Model, tokenizer and format in one folder, there whole or not at all; generation with it stops at `end`."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    beside = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(beside, ignore_errors=True)
     # as LLaMA-Factory does (`replace_eos`): whatever serves the model stops where it was taught to
     tokens.tokenizer.eos_token = tokens.tokenizer.convert_ids_to_tokens(end)
     model.config.eos_token_id = end
-    if model.generation_config is not None:
-        model.generation_config.eos_token_id = end
-        model.generation_config.do_sample = False
-        for sampling in ("temperature", "top_p", "top_k"):  # a base's own defaults say nothing about a guard
-            setattr(model.generation_config, sampling, None)
-    model.save_pretrained(partial)
-    tokens.tokenizer.save_pretrained(partial)
-    (partial / REMEMBERED).write_text(json.dumps({"format": form.name}) + "\n", encoding="utf-8")
-    partial.replace(folder)
+    generation: Any = model.generation_config
+    if generation is not None:
+        generation.eos_token_id, generation.do_sample = end, False
+        # a base's own sampling says nothing about a guard
+        generation.temperature = generation.top_p = generation.top_k = None
+    model.save_pretrained(beside)
+    _save_tokenizer(tokens.tokenizer, beside)
+    (beside / REMEMBERED).write_text(json.dumps({"format": form.name}) + "\n", encoding="utf-8")
+    beside.replace(folder)
+
+
+def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Its files, under a class name that transformers before 5, and servers that stand on it, know too."""
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if said.get("tokenizer_class") == "TokenizersBackend":
+        said["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for name in ("backend", "is_local", "local_files_only"):  # how it was loaded here
+        said.pop(name, None)
+    write_whole(path, json.dumps(said, indent=2, ensure_ascii=False) + "\n")
 
 
 def _opened(start: str, load: Callable[[], T]) -> T:

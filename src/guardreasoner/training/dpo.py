@@ -10,13 +10,16 @@ from guardreasoner.engines.hf_tokens import TextTokens
 from guardreasoner.errors import InputError
 from guardreasoner.formats import Format
 from guardreasoner.formats.paper_llama3 import OPENING, PaperLlama3Format, in_template
+from guardreasoner.processes import is_first
 from guardreasoner.recipe import DPOSection, Recipe
 from guardreasoner.run import RunFolder, read_records, write_whole
-from guardreasoner.training.bases import end_token, open_model, open_tokens, prefix_ends, save
+from guardreasoner.training.adapters import merged, open_trainable
+from guardreasoner.training.bases import end_token, kept, open_tokens, prefix_ends, save
+from guardreasoner.training.checkpoints import newest_whole
 from guardreasoner.training.lessons import chunks, format_of, prefix
 from guardreasoner.training.pairs import PairRow, PreferenceObjective, pair_row
 from guardreasoner.training.reference import model_digest, with_reference
-from guardreasoner.training.trainer import last_checkpoint, train
+from guardreasoner.training.trainer import train
 from guardreasoner.types import PreferencePair
 
 
@@ -36,8 +39,7 @@ def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
     end = end_token(tokens, form, str(start))
     left_out = Counter[str]()
     pairs = read_records(folder.pairs, PreferencePair)
-    model = open_model(str(start))
-    rows = list(encoded_pairs(pairs, tokens, form, end, section.cutoff, left_out, prefix_ends(model)))
+    rows = list(encoded_pairs(pairs, tokens, form, end, section.cutoff, left_out, prefix_ends(str(start))))
     figures: dict[str, object] = {
         "pairs": len(rows),
         f"left out, longer than {section.cutoff} tokens": dict(sorted(left_out.items())),
@@ -45,18 +47,19 @@ def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
         "chosen tokens": sum(row.chosen for row in rows),
         "rejected tokens": sum(len(row.learnt) - row.chosen for row in rows),
     }
-    folder.note("dpo", figures)
+    _note(folder, figures)
     if not rows:
         found = f"{left_out.total()} longer ones" if left_out else "none"
         raise InputError(
             f"{folder.pairs}: found {found}, expected a pair of at most `dpo.cutoff` = {section.cutoff} tokens"
         )
+    model = open_trainable(str(start), section, section.lora)  # new adapters change nothing: it is the reference too
     referred = with_reference(model, rows, folder.dpo, model_digest(start), section)
     _same(folder.dpo, referred.digest)
-    folder.note("dpo", figures | {"references computed in this run": referred.computed})
+    _note(folder, figures | {"references computed in this run": referred.computed})
     objective = PreferenceObjective(section.beta, section.sft_weight)
     model = train(model, referred.rows, folder.dpo, section, epochs=section.epochs, objective=objective)
-    save(model, tokens, form, end, folder.dpo / "model")
+    save(kept(merged(model), recipe, section), tokens, form, end, folder.dpo / "model")
 
 
 def encoded_pairs(
@@ -87,10 +90,18 @@ def _given(prompt: str, form: Format) -> str:
     return in_template(prompt) if inside else prompt
 
 
+def _note(folder: RunFolder, figures: dict[str, object]) -> None:
+    if is_first():
+        folder.note("dpo", figures)
+
+
 def _same(folder: Path, digest: str) -> None:
     """InputError if the checkpoints in `folder` are of a training from another model or on other pairs."""
+    if not is_first():
+        return
     path = folder / "inputs.sha256"
-    if last_checkpoint(folder) is not None and path.is_file() and path.read_text(encoding="utf-8").strip() != digest:
+    begun = newest_whole(folder)[0] is not None
+    if begun and path.is_file() and path.read_text(encoding="utf-8").strip() != digest:
         raise InputError(
             f"{folder}: found checkpoints of a training from another sft/model or on another pairs.jsonl, "
             "expected the same; remove the folder to train anew"

@@ -39,7 +39,8 @@ class Objective(Protocol[R]):
     def loss(self, hidden: Tensor, head: Head, batch: dict[str, Tensor]) -> Tensor:
         """The summed loss divided by `batch["units"]`, a float32 scalar in nats.
 
-        `hidden` [rows, longest, width]; `head` is called at learnt positions only, and at least once.
+        `hidden` [rows, longest, width]; `head` is called once (FSDP2 gathers its weights for one call), with the
+        states of the learnt positions alone.
         """
         ...
 

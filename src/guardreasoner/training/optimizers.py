@@ -13,8 +13,6 @@ from torch.optim import AdamW, Muon, Optimizer
 
 from guardreasoner.recipe import Optimisation
 
-BETAS = (0.9, 0.95)
-
 
 def optimizer_of(model: torch.nn.Module, section: Optimisation) -> Optimizer:
     """Weight decay falls on matrices alone; embeddings, tied to the output here, count as vectors."""
@@ -25,9 +23,9 @@ def optimizer_of(model: torch.nn.Module, section: Optimisation) -> Optimizer:
     if section.optimizer == "muon":
         # `match_rms_adamw` scales an update as AdamW's is, so that one learning rate serves both (Liu et al. 2025)
         muon = Muon(matrices, lr=rate, weight_decay=decay, momentum=0.95, adjust_lr_fn="match_rms_adamw")
-        return Together(muon, AdamW(others, lr=rate, betas=BETAS, weight_decay=0.0))
+        return Together(muon, AdamW(others, lr=rate, betas=section.betas, weight_decay=0.0))
     groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return AdamW(groups, lr=rate, betas=BETAS)
+    return AdamW(groups, lr=rate, betas=section.betas)
 
 
 class Together(Optimizer):

@@ -7,6 +7,7 @@ exactly what it would see in a row of its own.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -119,4 +120,9 @@ class _Tree:
         self._units += 1 if self._average == "row" else learnt
 
     def row(self) -> Row:
-        return Row(self.ids, self._parents, self._depths, self._learnt, self._weights, self._units, self.prefix)
+        """Kept small: a corpus of 60 million tokens is held as rows."""
+        ids, learnt = array("i", self.ids), array("i", self._learnt)
+        if self._depths[-1] == len(ids) - 1:  # nothing branches
+            return Row(ids, range(-1, len(ids) - 1), range(len(ids)), learnt, self._weights, self._units, self.prefix)
+        parents, depths = array("i", self._parents), array("i", self._depths)
+        return Row(ids, parents, depths, learnt, self._weights, self._units, self.prefix)

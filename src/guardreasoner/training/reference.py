@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from accelerate import PartialState
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
+from guardreasoner import processes
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.jsonl import Journal, read_lines
 from guardreasoner.recipe import Optimisation
 from guardreasoner.training.batches import length_grouped
+from guardreasoner.training.learner import states_of
 from guardreasoner.training.pairs import PairRow, answer_log_probs, collate_pairs
 from guardreasoner.types import Record
 
@@ -55,31 +56,14 @@ def with_reference(
     `folder` holds a journal per process; lines of another model or of other pairs in it are of no use, and stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = PartialState()
     digests = [_digest(model_digest, section.bf16, row) for row in rows]
-    known = _read(folder)
-    missing = [number for number, digest in enumerate(digests) if digest not in known]
-    state.wait_for_everyone()  # all have read the same before anyone writes
-    groups = length_grouped([len(rows[number].ids) for number in missing], section.batch_tokens, section.seed)
-    mine = groups[state.process_index :: state.num_processes]
+    # the first decides what is left to do, before anyone writes
+    before = set(json.loads(processes.said_by_first(f"references in {folder}", lambda: json.dumps([*_read(folder)]))))
+    missing = [number for number, digest in enumerate(digests) if digest not in before]
     if missing:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        model.to(state.device)
-        with (
-            Journal(folder / f"reference-{state.process_index}.jsonl") as journal,
-            Progress(*columns, console=Console(stderr=True), disable=not state.is_main_process) as progress,
-        ):
-            line = progress.add_task("reference log-probabilities", total=sum(map(len, mine)))
-            for group in mine:
-                numbers = [missing[place] for place in group]
-                values = log_probs(model, [rows[number] for number in numbers], section.bf16, state.device)
-                journal.append(
-                    ReferenceLine(digest=digests[number], chosen=value[0], rejected=value[1]).model_dump()
-                    for number, value in zip(numbers, values, strict=True)
-                )
-                progress.advance(line, len(group))
-        state.wait_for_everyone()
-        known = _read(folder)
+        _compute(model, [(rows[number], digests[number]) for number in missing], folder, section)
+        processes.said_by_first(f"all references in {folder}", lambda: _wait(folder, set(digests)))
+    known = _read(folder)
     return Referred(
         [replace(row, reference=known[digest]) for row, digest in zip(rows, digests, strict=True)],
         len(missing),
@@ -87,25 +71,59 @@ def with_reference(
     )
 
 
+def _compute(
+    model: torch.nn.Module, missing: Sequence[tuple[PairRow, str]], folder: Path, section: Optimisation
+) -> None:
+    """This process's share, appended batch by batch to its journal."""
+    mine = missing[processes.number() :: processes.count()]
+    groups = length_grouped([len(row.ids) for row, _ in mine], section.batch_tokens, section.seed)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        _ready(model) as device,
+        Journal(folder / f"reference-{processes.number()}.jsonl") as journal,
+        Progress(*columns, console=Console(stderr=True), disable=not processes.is_first()) as progress,
+    ):
+        line = progress.add_task("reference log-probabilities", total=len(mine))
+        for group in groups:
+            values = log_probs(model, [mine[place][0] for place in group], section.bf16, device)
+            journal.append(
+                ReferenceLine(digest=mine[place][1], chosen=chosen, rejected=rejected).model_dump()
+                for place, (chosen, rejected) in zip(group, values, strict=True)
+            )
+            progress.advance(line, len(group))
+
+
+@contextmanager
+def _ready(model: torch.nn.Module) -> Generator[torch.device]:
+    """The model on this process's device, for reading; after it, as it was."""
+    first, training = next(model.parameters()).device, model.training
+    device = torch.device("cuda", processes.local_number()) if torch.cuda.is_available() else first
+    model.eval()
+    if device != first:
+        model.to(device)
+    try:
+        yield device
+    finally:
+        model.train(training)
+        if device != first:
+            model.to(first)
+
+
 def log_probs(model: torch.nn.Module, rows: Sequence[PairRow], bf16: bool, device: torch.device) -> list[list[float]]:
     """[chosen, rejected] of each row, in the precision that training has."""
     batch = {name: value.to(device) for name, value in collate_pairs(rows).items()}
-    whole: Any = model
-    whole = whole.get_base_model() if hasattr(model, "get_base_model") else whole  # new adapters change nothing yet
-    training = model.training
-    model.eval()
     with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-        hidden: Tensor = whole.base_model(
-            input_ids=batch["input_ids"],
-            position_ids=batch["position_ids"],
-            attention_mask=batch.get("attention_mask"),
-            use_cache=False,
-        ).last_hidden_state
-        values = answer_log_probs(hidden, whole.get_output_embeddings(), batch)
-    model.train(training)
+        values = answer_log_probs(*states_of(model, batch), batch)
     if not torch.isfinite(values).all():
-        raise EngineError("a reference log-probability is not finite; expected a model whose outputs are numbers")
+        raise EngineError("a reference log-probability is not finite, expected a model whose outputs are numbers")
     return values.tolist()
+
+
+def _wait(folder: Path, digests: set[str]) -> str:
+    """Until the other processes have written their shares; a launcher stops all if one of them fails."""
+    while digests - _read(folder).keys():
+        time.sleep(0.2)
+    return "here"
 
 
 def model_digest(folder: Path) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from guardreasoner.errors import InputError
 from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records, write_whole
-from guardreasoner.training.bases import end_token, open_model, open_tokens, prefix_ends, save, start_of
+from guardreasoner.training.adapters import merged, open_trainable
+from guardreasoner.training.bases import end_token, kept, open_tokens, prefix_ends, save, start_of
 from guardreasoner.training.lessons import Count, encoded, format_of, lessons
 from guardreasoner.training.packing import Row, pack
 from guardreasoner.training.trainer import train
@@ -31,12 +32,11 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
     start, form = start_of(recipe, folder), format_of(recipe)
     tokens = open_tokens(start)
     end = end_token(tokens, form, start)
-    model = open_model(start)
     count = Count()
     sources: dict[str, int] = {}
     examples = _without(read_records(folder.reasoning, SFTExample), leave_out, sources)
     section = recipe.sft
-    fitting = encoded(lessons(examples, form, section, count), tokens, end, section.cutoff, count, prefix_ends(model))
+    fitting = encoded(lessons(examples, form, section, count), tokens, end, section.cutoff, count, prefix_ends(start))
     rows = list(pack(fitting, max(section.cutoff, section.row_tokens), section.average))
     if absent := [source for source in leave_out if source not in sources]:
         raise InputError(f"{folder.reasoning}: no example of the source {absent[0]!r}, which is to be left out")
@@ -47,8 +47,8 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
     write_whole(into.with_name(into.name + ".json"), json.dumps(figures, indent=2) + "\n")
     if not rows:
         raise InputError(f"{folder.reasoning}: no example of at most `sft.cutoff` = {section.cutoff} tokens is left")
-    model = train(model, rows, into, section, epochs=section.epochs)
-    save(model, tokens, form, end, done)
+    model = train(open_trainable(start, section, section.lora), rows, into, section, epochs=section.epochs)
+    save(kept(merged(model), recipe, section), tokens, form, end, done)
 
 
 def _without(examples: Iterator[SFTExample], leave_out: Sequence[str], sources: dict[str, int]) -> Iterator[SFTExample]:
