@@ -99,7 +99,7 @@ def prefix_lm(
     state = dict(encoder.state_dict())
     words, places = state["embeddings.word_embeddings.weight"], state["embeddings.position_embeddings.weight"]
     known = torch.tensor([row is not None for row in rows])
-    drawn = words.mean(dim=0) + words.std() * 0.1 * torch.randn(len(rows), words.shape[1])
+    drawn = words.mean(dim=0) + words.std() * torch.randn(len(rows), words.shape[1])
     drawn[known] = words[torch.tensor([row for row in rows if row is not None])]
     state["embeddings.word_embeddings.weight"] = drawn
     state["embeddings.position_embeddings.weight"] = places[torch.arange(context_length) % len(places)]

@@ -13,11 +13,25 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Tokenizer, decoders, models
 
 from guardreasoner.errors import InputError
-from guardreasoner.formats.nano import SPECIAL_TOKENS
+from guardreasoner.formats.nano import ANSWERS, ASSISTANT, END, PAD, SPECIAL_TOKENS, THINK, USER
 
 _UNKNOWN = "[UNK]"
-_STARTS = {"<|user|>": "[CLS]", "<|assistant|>": "[SEP]", "<|pad|>": "[PAD]"}
-"""Markers that begin as a piece of the encoder's that does the same."""
+_STARTS = {
+    PAD: "[PAD]",
+    USER: "[CLS]",
+    ASSISTANT: "[SEP]",
+    THINK: "because",
+    ANSWERS: "answers",
+    END: "end",
+    "<|request|>": "request",
+    "<|completion|>": "reply",
+    "<|response|>": "response",
+    "<|harmful|>": "harmful",
+    "<|unharmful|>": "harmless",
+    "<|refusal|>": "refusal",
+    "<|compliance|>": "compliance",
+}
+"""Pieces of the encoder's that the markers begin as: what is alike at first is told apart late."""
 
 
 def cut_tokenizer(encoder: str, texts: Iterable[str], least: int) -> tuple[Tokenizer, list[int | None]]:
