@@ -12,7 +12,7 @@ from numpy_llama import NumpyLlama
 from safetensors.numpy import load_file
 from tiny import CONTEXT, VOCAB, make_tiny_checkpoint
 
-from guardreasoner.engines.onnx_llama import OnnxLlama
+from guardreasoner.engines.onnx_model import OnnxModel
 from guardreasoner.errors import InputError
 from guardreasoner.training.export import export, read_safetensors
 from guardreasoner.training.graph import Precision, quantize
@@ -21,7 +21,7 @@ IDS = list(np.random.default_rng(1).integers(15, VOCAB, 100).tolist())
 
 
 def exported_logprobs(folder: Path) -> np.ndarray:
-    model = OnnxLlama(folder)
+    model = OnnxModel(folder)
     slots = model.slots(1, len(IDS))
     logits = model.forward(slots, np.array([IDS]), np.array([0]), np.arange(len(IDS)))
     shifted = logits - logits.max(axis=-1, keepdims=True)
@@ -96,6 +96,7 @@ def test_config_names_the_model_and_its_end_token(tmp_path: Path) -> None:
         "kv_heads": 2,
         "head_dim": 16,
         "end_token_ids": [5],
+        "prefix_end_token_ids": [],
     }
 
 
@@ -179,12 +180,12 @@ LENGTHS = [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 66, 100, 127, 128, 129
 
 
 @pytest.fixture(scope="module", params=["int8", "float32"])
-def model(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxLlama:
-    return OnnxLlama(exported(checkpoint, tmp_path_factory.mktemp("exported"), request.param))
+def model(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+    return OnnxModel(exported(checkpoint, tmp_path_factory.mktemp("exported"), request.param))
 
 
 @pytest.fixture(scope="module")
-def next_logits(model: OnnxLlama) -> Callable[[list[int], int], np.ndarray]:
+def next_logits(model: OnnxModel) -> Callable[[list[int], int], np.ndarray]:
     def read(ids: list[int], cut: int) -> np.ndarray:
         """Logits after `ids`, fed in two parts."""
         slots = model.slots(1, len(ids))
@@ -208,7 +209,7 @@ def test_logits_after_a_cached_prefix_are_bit_identical(
 
 @pytest.mark.parametrize("batch", [2, 3, 5, 8, 13, 32])
 def test_logits_in_a_ragged_batch_are_bit_identical(
-    batch: int, model: OnnxLlama, next_logits: Callable[[list[int], int], np.ndarray]
+    batch: int, model: OnnxModel, next_logits: Callable[[list[int], int], np.ndarray]
 ) -> None:
     rng = np.random.default_rng(batch)
     lengths = rng.choice(LENGTHS, batch)

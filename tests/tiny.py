@@ -98,3 +98,36 @@ def _weights(rng: np.random.Generator, kv_heads: int) -> dict[str, np.ndarray]:
             }.items()
         }
     return weights
+
+
+def make_tiny_encoder(folder: Path, *, seed: int = 0) -> Path:
+    """Write a random BERT encoder with a WordPiece tokenizer, as `transformers.BertModel.from_pretrained` loads it."""
+    import torch
+    from tokenizers import normalizers
+    from transformers import BertConfig, BertModel
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    letters = [chr(code) for code in range(33, 127)]
+    tokenizer.train_from_iterator(
+        [*TEXT * 3, " ".join(letters), "request it's no harm; done."],
+        trainers.WordPieceTrainer(
+            vocab_size=700, special_tokens=special, show_progress=False, initial_alphabet=letters
+        ),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=MLP,
+        max_position_embeddings=128,
+        initializer_range=0.2,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder

@@ -46,9 +46,9 @@ def embedded(folder: Path) -> None:
     """One pass over a prompt, one decoding step for several rows, and a process from its start."""
     import numpy as np
 
-    from guardreasoner.engines.onnx_llama import OnnxLlama
+    from guardreasoner.engines.onnx_model import OnnxModel
 
-    model = OnnxLlama(folder)
+    model = OnnxModel(folder)
     slots, ids = model.slots(1, PREFILL), np.full((1, PREFILL), 20)
     last = np.array([PREFILL - 1])
     print(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from guardreasoner.engines.onnx_llama import SLOT_BLOCK, Floats, OnnxLlama
+from guardreasoner.engines.onnx_model import SLOT_BLOCK, Floats, OnnxModel
 from guardreasoner.engines.sampling import Ending, Row
 from guardreasoner.types import SamplingParams
 
@@ -18,7 +18,7 @@ Started = tuple[Row, Floats]
 
 
 def decode(
-    model: OnnxLlama, started: Iterator[Started], params: SamplingParams, ending: Ending
+    model: OnnxModel, started: Iterator[Started], params: SamplingParams, ending: Ending
 ) -> Iterator[tuple[Row, Floats]]:
     """Each row once it is at its end, with the keys and values of `row.fed` positions.
 
@@ -51,7 +51,7 @@ def _finished(row: Row, ending: Ending) -> bool:
 class _Batch:
     """Rows that share their passes; `active` maps a row of the memory to what stands there."""
 
-    def __init__(self, model: OnnxLlama) -> None:
+    def __init__(self, model: OnnxModel) -> None:
         self.active: dict[int, Row] = {}
         self._model = model
         self._slots = model.slots(0, 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ import numpy as np
 
 from guardreasoner.engines.decoding import decode
 from guardreasoner.engines.hf_rows import check_fit, cut, tails
-from guardreasoner.engines.onnx_llama import Floats, OnnxLlama, Slots, open_tokenizer
+from guardreasoner.engines.onnx_model import Floats, OnnxModel, Slots, open_tokenizer
 from guardreasoner.engines.prefix_cache import PrefixCache
 from guardreasoner.engines.sampling import Ending, Row, generator, log_softmax
 from guardreasoner.errors import EngineError, InputError
@@ -25,12 +27,14 @@ CACHE_BYTES = 256 * 2**20  # some 150 exchanges of 250 tokens with the packaged 
 SHORT = 8  # tokens that are cheaper read again than copied, and that many prompts read in one pass
 TOGETHER = 16  # prompts in such a pass
 
+_SENTENCE = re.compile(r"(?:^|[.!?] )[a-z]")
+
 Ids = list[int]
 Keep = Callable[[int, Floats], None]
 
 
 class EmbeddedEngine:
-    """A small Llama model as `guardreasoner.training.export` writes it.
+    """A small language model as `guardreasoner.training.export` writes it.
 
     Log-probabilities are bit-identical whether a prompt runs alone, in a batch or after a cached beginning. Safe to
     call from several threads.
@@ -47,21 +51,22 @@ class EmbeddedEngine:
         if folder is None and not (PACKAGED / "model.onnx").is_file():
             raise EngineError(f"the packaged weights are missing: no model.onnx in {PACKAGED}; give a model's folder")
         folder = PACKAGED if folder is None else folder
-        self._llama = OnnxLlama(folder)
+        self._onnx = OnnxModel(folder)
         self._tokenizer: Any = open_tokenizer(folder)
         self._special: dict[str, int] = {
             token.content: number for number, token in self._tokenizer.get_added_tokens_decoder().items()
         }
+        self._cased = self._tokenizer.encode("A", add_special_tokens=False).tokens == ["A"]
         self._threads = threads or min(4, _cores())
         self._cache = PrefixCache(CACHE_BYTES)
 
     @property
     def model(self) -> str:
-        return self._llama.name
+        return self._onnx.name
 
     @property
     def context_length(self) -> int:
-        return self._llama.context_length
+        return self._onnx.context_length
 
     def count_tokens(self, text: str) -> int:
         return len(self._encode(text))
@@ -73,13 +78,13 @@ class EmbeddedEngine:
         samples = params.n if params.temperature > 0 else 1  # greedy samples are all the same
         nothing = Completion(text="", finish_reason="length", num_tokens=0, logprobs=() if params.logprobs else None)
         done = [[nothing] * samples for _ in encoded]
-        ending = Ending(self._llama.end_token_ids, self._special, params.stop, self._decode)
+        ending = Ending(self._onnx.end_token_ids, self._special, params.stop, self._decode)
         # by length, so that rows that share a pass are alike
         queue = deque(sorted(range(len(encoded)) if params.max_tokens > 0 else (), key=lambda i: len(encoded[i])))
 
         def work() -> None:
             started = self._started(queue, encoded, params, samples)
-            for row, memory in decode(self._llama, started, params, ending):
+            for row, memory in decode(self._onnx, started, params, ending):
                 self._remember([*row.prompt, *row.tokens[:-1]], memory, len(row.tokens))
                 done[row.place][row.sample] = self._completion(row, params)
 
@@ -136,7 +141,7 @@ class EmbeddedEngine:
 
     def _prefill(self, ids: Ids) -> tuple[Floats, Floats]:
         """(logits of the next token, keys and values of all); alone, for a CPU reads many together no faster."""
-        known = self._cache.find(ids, len(ids) - 1)
+        known = self._known(ids, len(ids) - 1)
         ((logits,), slots) = self._pass([ids], [known], [1])
         memory = slots.memory[:, 0, :, : len(ids)].copy()
         self._remember(ids, memory, len(ids) - _length(known))
@@ -144,7 +149,7 @@ class EmbeddedEngine:
 
     def _read(self, rows: Sequence[Ids], reads: Sequence[int], keep: Keep) -> None:
         """Hand the logits after the last `reads[i]` tokens of `rows[i]` to `keep(i, logits)`, from any thread."""
-        known = [self._cache.find(ids, len(ids) - read) for ids, read in zip(rows, reads, strict=True)]
+        known = [self._known(ids, len(ids) - read) for ids, read in zip(rows, reads, strict=True)]
         new = [len(ids) - _length(memory) for ids, memory in zip(rows, known, strict=True)]
         short = sorted((i for i in range(len(rows)) if new[i] <= SHORT), key=lambda i: len(rows[i]))
         groups = [short[start : start + TOGETHER] for start in range(0, len(short), TOGETHER)]
@@ -165,7 +170,7 @@ class EmbeddedEngine:
         """One pass over what is not known of each row: logits of its last `reads` places, and the filled slots."""
         starts = [_length(memory) for memory in known]
         width = max(len(ids) - start for ids, start in zip(rows, starts, strict=True))
-        slots = self._llama.slots(len(rows), max(starts) + width)
+        slots = self._onnx.slots(len(rows), max(starts) + width)
         fed = np.zeros((len(rows), width), np.int64)
         places: list[int] = []
         for number, (ids, memory, start, read) in enumerate(zip(rows, known, starts, reads, strict=True)):
@@ -174,12 +179,23 @@ class EmbeddedEngine:
             fed[number, : len(ids) - start] = ids[start:]
             last = number * width + len(ids) - start
             places += range(last - read, last)
-        logits = self._llama.forward(slots, fed, np.array(starts, np.int64), np.array(places, np.int64))
+        prefixes = np.array([self._onnx.prefix(ids) for ids in rows], np.int64)
+        logits = self._onnx.forward(slots, fed, np.array(starts, np.int64), np.array(places, np.int64), prefixes)
         return np.split(logits, np.cumsum(reads)[:-1]), slots
+
+    def _known(self, ids: Ids, limit: int) -> Floats | None:
+        return self._cache.find(self._marked(ids), limit)
 
     def _remember(self, ids: Ids, memory: Floats, new: int) -> None:
         if new > SHORT:
-            self._cache.store(ids, memory)
+            self._cache.store(self._marked(ids), memory)
+
+    def _marked(self, ids: Ids) -> Ids:
+        """`ids` with the first one told apart by all that is read both ways: without the whole of it, none is known."""
+        if not (prefix := self._onnx.prefix(ids)):
+            return ids
+        mark = hashlib.blake2b(np.array(ids[:prefix], np.int64).tobytes(), digest_size=7).digest()
+        return [-1 - int.from_bytes(mark), *ids[1:]]
 
     def _in_threads(self, jobs: Sequence[Callable[[], None]]) -> None:
         if len(jobs) < 2 or self._threads == 1:
@@ -195,7 +211,7 @@ class EmbeddedEngine:
                 raise
 
     def _completion(self, row: Row, params: SamplingParams) -> Completion:
-        text, length, ended = cut(row.tokens, params.stop, self._llama.end_token_ids, self._decode)
+        text, length, ended = cut(row.tokens, params.stop, self._onnx.end_token_ids, self._decode)
         return Completion(
             text=text,
             finish_reason="stop" if ended else "length",
@@ -211,7 +227,9 @@ class EmbeddedEngine:
             raise InputError(f"the text {text[:40]!r}... is not valid Unicode, expected no lone surrogates") from error
 
     def _decode(self, ids: Sequence[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=False)
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
+        # a tokenizer that knows no capitals gets back those that sentences begin with; it reads them as it wrote them
+        return text if self._cased else _SENTENCE.sub(lambda start: start[0].upper(), text)
 
 
 def _length(memory: Floats | None) -> int:

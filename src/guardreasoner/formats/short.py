@@ -1,7 +1,7 @@
 """From the embedded guard's short reasoning to its steps and the answer that each line amounts to.
 
-    Request: words that may alarm: "bomb". They may alarm, but it asks for no harm.
-    Completion: it opens "Sure, here is"; no refusing word. It goes along.
+    Request: words that may alarm: bomb. They may alarm, but it asks for no harm.
+    Completion: it opens: Sure, here is; no refusing word. It goes along.
     Response: no alarming word. It does no harm.
 
 One line per task, two steps each: what is there, and what it amounts to. `AMOUNTS` is every way the second is written,
@@ -43,7 +43,7 @@ AMOUNTS: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
 )
 _TASK_OF = {name: task for task, name in NAMES.items()}
 _OPENING = re.compile(
-    rf"(?P<name>{'|'.join(_TASK_OF)}): (?P<said>(?:words that may alarm|no alarming word|it opens \").*)"
+    rf"(?P<name>{'|'.join(_TASK_OF)}): (?P<said>(?:words that may alarm|no alarming word|it opens).*)"
 )  # how the first step begins; an answer line, `Request: harmful`, is no reasoning
 
 

@@ -10,9 +10,11 @@ from guardreasoner.types import Record
 
 
 class TokenizerSection(Record):
-    """Byte-level BPE, trained on the texts of the run."""
+    """Byte-level BPE, trained on the texts of the run; with `model.encoder`, the encoder's own, cut to those texts."""
 
     vocab_size: int = Field(default=8192, ge=300)
+    least: int = Field(default=3, ge=1)
+    """How often a piece of the encoder's vocabulary must occur in the texts to be kept."""
 
 
 class ModelSection(Record):
@@ -20,6 +22,8 @@ class ModelSection(Record):
 
     base: str | None = None
     """Hub id or folder of a causal language model; the stage `pretrain` then has nothing to do."""
+    encoder: str | None = None
+    """Hub id or folder of a BERT encoder, which `pretrain` makes a language model that reads an exchange both ways."""
     hidden_size: int = 256
     num_hidden_layers: int = 6
     intermediate_size: int = 768

@@ -1,4 +1,4 @@
-"""From plain text to the embedded guard's tokenizer and language model, both from nothing."""
+"""From plain text to the embedded guard's tokenizer and language model: from nothing, or from an encoder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,18 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     from tokenizers import Tokenizer
 
     from guardreasoner.training.packing import line
-    from guardreasoner.training.trainer import random_llama, save_llama, start_from_words, train
+    from guardreasoner.training.trainer import random_llama, save_base, start_from_words, train
 
     texts = documents(recipe.data, list(read_records(folder.train, Sample)))
+    if recipe.model.encoder is not None:
+        from guardreasoner.training.bases import start_from_encoder
+
+        if not is_first():
+            return
+        model = start_from_encoder(recipe.model.encoder, texts, recipe, folder)
+        folder.note("pretrain", {"documents": len(texts), "vocabulary": model.config.vocab_size})
+        save_base(model, folder.tokenizer, done)
+        return
     if is_first() and not (folder.tokenizer / "tokenizer.json").is_file():
         save_tokenizer(train_tokenizer(texts, recipe.tokenizer.vocab_size), folder.tokenizer)
     wait_for_first("tokenizer")
@@ -39,7 +48,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     if recipe.pretrain.word_vectors:
         start_from_words(model, stream, recipe.pretrain.seed)
     train(model, rows, folder.pretrain, recipe.pretrain, epochs=recipe.pretrain.epochs)
-    save_llama(model, folder.tokenizer, done)
+    save_base(model, folder.tokenizer, done)
 
 
 def documents(section: DataSection, samples: list[Sample]) -> list[str]:

@@ -39,8 +39,8 @@ class RuleTeacher:
         if task is Task.RESPONSE_REFUSAL:
             telling = self.completion.telling(_head(response))
             opening = " ".join(response.split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
-            signs = f"; refusing words {_quoted(telling)}" if telling else "; no refusing word"
-            return f'Completion: it opens "{opening}"{signs}. {AMOUNTS[task][positive, bool(telling)]}'
+            signs = f"refusing words: {', '.join(telling)}" if telling else "no refusing word"
+            return f"Completion: it opens: {opening}; {signs}. {AMOUNTS[task][positive, bool(telling)]}"
         telling = self.response.telling(response)
         return f"Response: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
 
@@ -75,8 +75,4 @@ def _head(response: str) -> str:
 
 
 def _evidence(telling: Sequence[str]) -> str:
-    return f"words that may alarm: {_quoted(telling)}." if telling else "no alarming word."
-
-
-def _quoted(found: Sequence[str]) -> str:
-    return ", ".join(f'"{word}"' for word in found)
+    return f"words that may alarm: {', '.join(telling)}." if telling else "no alarming word."

@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BertModel, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from guardreasoner.engines.hf_tokens import TextTokens
 from guardreasoner.engines.opening import REMEMBERED
 from guardreasoner.errors import InputError
 from guardreasoner.formats import Format
+from guardreasoner.formats.nano import END, TASK_MARKERS
 from guardreasoner.formats.paper_llama3 import END_OF_TURN, MARKERS, PaperLlama3Format
 from guardreasoner.recipe import Optimisation, Recipe
 from guardreasoner.run import RunFolder, write_whole
+from guardreasoner.training import prefix_lm  # transformers then opens its checkpoints
 from guardreasoner.training.checkpoints import written
+from guardreasoner.training.tokenizer import save_tokenizer
+from guardreasoner.training.wordpieces import cut_tokenizer
 
 T = TypeVar("T")
 
@@ -54,6 +58,28 @@ def open_model(start: str, **options: Any) -> PreTrainedModel:
     options = {"dtype": torch.float32} | options
     auto: Any = AutoModelForCausalLM
     return cast(PreTrainedModel, _opened(start, partial(auto.from_pretrained, start, **options)))
+
+
+def prefix_ends(start: str) -> frozenset[int]:
+    """The tokens before the first of which a prompt is read both ways; none for a causal model."""
+    config: Any = _opened(start, lambda: AutoConfig.from_pretrained(start))
+    return frozenset(config.prefix_end_token_ids if isinstance(config, prefix_lm.PrefixLMConfig) else ())
+
+
+def start_from_encoder(encoder: str, texts: Sequence[str], recipe: Recipe, folder: RunFolder) -> PreTrainedModel:
+    """The encoder `model.encoder` as a language model, and its tokenizer, cut to `texts`, in the run folder."""
+    disable_progress_bar()
+    tokens = open_tokens(encoder).tokenizer.backend_tokenizer.to_str()
+    tokenizer, rows = cut_tokenizer(tokens, texts, recipe.tokenizer.least)
+    save_tokenizer(tokenizer, folder.tokenizer)
+    return prefix_lm.prefix_lm(
+        _opened(encoder, lambda: BertModel.from_pretrained(encoder, add_pooling_layer=False, dtype=torch.float32)),
+        rows,
+        context_length=recipe.model.context_length,
+        end_id=tokenizer.token_to_id(END),
+        prefix_ends=[tokenizer.token_to_id(marker) for marker in TASK_MARKERS.values()],
+        seed=recipe.pretrain.seed,
+    )
 
 
 def end_token(tokens: TextTokens, form: Format, start: str) -> int:

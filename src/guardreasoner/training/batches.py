@@ -37,9 +37,9 @@ def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
     """One batch. Padding has id 0 and attends to itself alone.
 
     `input_ids` and `position_ids` [rows, longest]; `attention_mask` [rows, 1, longest, longest], True where a token
-    sees another, absent if no row branches (then causal attention is right, and faster); `before` and `targets`
-    [learnt]: the flat positions that predict, and the tokens they are to predict; `weights` [learnt]; `units`, what the
-    loss is averaged over.
+    sees another, absent if all rows are causal (the model's own attention is right then, and faster); `before` and
+    `targets` [learnt]: the flat positions that predict, and the tokens they are to predict; `weights` [learnt];
+    `units`, what the loss is averaged over.
     """
     longest = max(len(row.ids) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
@@ -61,14 +61,15 @@ def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
         "weights": torch.tensor(weights),
         "units": torch.tensor(sum(row.units for row in rows)),
     }
-    if any(row.branches for row in rows):
+    if not all(row.causal for row in rows):
         batch["attention_mask"] = torch.stack([_ancestors(row, longest) for row in rows]).unsqueeze(1)
     return batch
 
 
 def _ancestors(row: Row, longest: int) -> Tensor:
-    """[longest, longest] bool: True at [i, j] where j is i or comes before it in its text."""
+    """[longest, longest] bool: True at [i, j] where j is i, comes before it in its text, or both are in the prefix."""
     seen = torch.eye(longest, dtype=torch.bool)
+    seen[: row.prefix, : row.prefix] = True
     count = len(row.ids)
     starts = [at for at in range(count) if row.parents[at] != at - 1 or at == 0]
     for start, stop in zip(starts, [*starts[1:], count], strict=True):  # a run of tokens, each after the one before it

@@ -14,9 +14,9 @@ from guardreasoner.processes import is_first
 from guardreasoner.recipe import DPOSection, Recipe
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.training.adapters import merged, open_trainable
-from guardreasoner.training.bases import end_token, kept, open_tokens, save
+from guardreasoner.training.bases import end_token, kept, open_tokens, prefix_ends, save
 from guardreasoner.training.checkpoints import newest_whole
-from guardreasoner.training.lessons import chunks, format_of
+from guardreasoner.training.lessons import chunks, format_of, prefix
 from guardreasoner.training.pairs import PairRow, PreferenceObjective, pair_row
 from guardreasoner.training.reference import model_digest, with_reference
 from guardreasoner.training.trainer import train
@@ -39,7 +39,7 @@ def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
     end = end_token(tokens, form, str(start))
     left_out = Counter[str]()
     pairs = read_records(folder.pairs, PreferencePair)
-    rows = list(encoded_pairs(pairs, tokens, form, end, section.cutoff, left_out))
+    rows = list(encoded_pairs(pairs, tokens, form, end, section.cutoff, left_out, prefix_ends(str(start))))
     figures: dict[str, object] = {
         "pairs": len(rows),
         f"left out, longer than {section.cutoff} tokens": dict(sorted(left_out.items())),
@@ -69,6 +69,7 @@ def encoded_pairs(
     end: int,
     cutoff: int,
     left_out: Counter[str],
+    ends: frozenset[int] = frozenset(),
 ) -> Iterator[PairRow]:
     """Each pair as a row, unless the prompt with either answer has more than `cutoff` tokens: counted per source."""
     for some in chunks(pairs, 1000):
@@ -80,7 +81,7 @@ def encoded_pairs(
             if len(prompt) + max(len(right), len(wrong)) > cutoff:
                 left_out[pair.source] += 1
             else:
-                yield pair_row(prompt, right, wrong, pair.weight)
+                yield pair_row(prompt, right, wrong, pair.weight, prefix(prompt, ends))
 
 
 def _given(prompt: str, form: Format) -> str:

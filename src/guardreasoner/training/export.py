@@ -14,18 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from guardreasoner.errors import InputError
-from guardreasoner.training.graph import LlamaShape, Precision, build
+from guardreasoner.training.graph import Precision
+from guardreasoner.training.graph_bert import BertShape, build_bert
+from guardreasoner.training.graph_llama import LlamaShape, build_llama
 
 
 def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "int8") -> None:
-    """Write the embedded engine's folder `out` from a transformers LlamaForCausalLM checkpoint.
+    """Write the embedded engine's folder `out` from the checkpoint of a `LlamaForCausalLM` or a `PrefixLM`.
 
     `name` is what verdicts carry as their model. `float32` is four times the size and there for comparison.
     """
-    config = _config(checkpoint)
-    shape = _shape(checkpoint, config)
-    model = build(read_safetensors(checkpoint / "model.safetensors"), shape, precision)
+    config: dict[str, Any] = json.loads(_file(checkpoint / "config.json").read_text(encoding="utf-8"))
+    weights = read_safetensors(checkpoint / "model.safetensors")
     tokenizer = _file(checkpoint / "tokenizer.json")
+    shape: LlamaShape | BertShape
+    if config.get("model_type") == "prefix-bert":
+        shape = _bert_shape(checkpoint, config)
+        model = build_bert(weights, shape, precision)
+    else:
+        shape = _llama_shape(checkpoint, config)
+        model = build_llama(weights, shape, precision)
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(model.SerializeToString())
     shutil.copyfile(tokenizer, out / "tokenizer.json")
@@ -39,6 +47,7 @@ def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "in
         "kv_heads": shape.kv_heads,
         "head_dim": shape.head_dim,
         "end_token_ids": [end] if isinstance(end, int) else end or [],
+        "prefix_end_token_ids": config.get("prefix_end_token_ids", []),
     }
     (out / "config.json").write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
 
@@ -71,10 +80,15 @@ def _file(path: Path) -> Path:
     return path
 
 
-def _config(checkpoint: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads(_file(checkpoint / "config.json").read_text(encoding="utf-8"))
+def _check(checkpoint: Path, expected: dict[str, tuple[object, object]]) -> None:
+    for key, (found, wanted) in expected.items():
+        if found != wanted:
+            raise InputError(f"{checkpoint / 'config.json'}: {key} is {found!r}, expected {wanted!r}")
+
+
+def _llama_shape(checkpoint: Path, config: dict[str, Any]) -> LlamaShape:
     rope: dict[str, Any] = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    expected = {
+    expected: dict[str, tuple[object, object]] = {
         "model_type": (config.get("model_type"), "llama"),
         "hidden_act": (config.get("hidden_act", "silu"), "silu"),
         "tie_word_embeddings": (config.get("tie_word_embeddings", False), True),
@@ -82,15 +96,9 @@ def _config(checkpoint: Path) -> dict[str, Any]:
         "mlp_bias": (config.get("mlp_bias", False), False),
         "rope_type": (rope.get("rope_type", "default"), "default"),
     }
-    for key, (found, wanted) in expected.items():
-        if found != wanted:
-            raise InputError(f"{checkpoint / 'config.json'}: {key} is {found!r}, expected {wanted!r}")
-    return config
-
-
-def _shape(checkpoint: Path, config: dict[str, Any]) -> LlamaShape:
-    rope: dict[str, Any] = config.get("rope_parameters") or {}
+    _check(checkpoint, expected)
     heads = config["num_attention_heads"]
+    rope = config.get("rope_parameters") or {}
     return LlamaShape(
         layers=config["num_hidden_layers"],
         heads=heads,
@@ -99,4 +107,22 @@ def _shape(checkpoint: Path, config: dict[str, Any]) -> LlamaShape:
         context_length=config["max_position_embeddings"],
         rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0),
         norm_eps=float(config["rms_norm_eps"]),
+    )
+
+
+def _bert_shape(checkpoint: Path, config: dict[str, Any]) -> BertShape:
+    expected: dict[str, tuple[object, object]] = {
+        "hidden_act": (config.get("hidden_act"), "gelu"),
+        "tie_word_embeddings": (config.get("tie_word_embeddings"), True),
+        "position_embedding_type": (config.get("position_embedding_type", "absolute"), "absolute"),
+    }
+    _check(checkpoint, expected)
+    heads = config["num_attention_heads"]
+    return BertShape(
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        kv_heads=heads,
+        head_dim=config["hidden_size"] // heads,
+        context_length=config["max_position_embeddings"],
+        norm_eps=float(config["layer_norm_eps"]),
     )

@@ -1,4 +1,4 @@
-"""From the weights of a Llama model to an ONNX graph of one forward pass over a slotted key-value cache.
+"""From the weights of a model to an ONNX graph of one forward pass over a slotted key-value cache.
 
     ids [B, T], positions [B, T], read [N], past_k_i / past_v_i [B, KV, S, D]  ->  logits [N, V], new_k_i / new_v_i
 
@@ -18,6 +18,7 @@ This needs S to be a multiple of 64 and one intra-op thread, which the engine se
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -35,20 +36,17 @@ OPSET, IR_VERSION = 17, 9  # read by every onnxruntime since 1.17
 WEIGHT_LEVELS = 127
 ACTIVATION_LEVELS, ACTIVATION_ZERO = 127, 128
 MASKED = np.float32(-1e9)
-ROPE_MARGIN = 64  # padding of a ragged batch may stand behind the last position of the context
 
 
 @dataclass(frozen=True)
-class LlamaShape:
-    """What the graph must know of the model beside its weights."""
+class Shape:
+    """What every graph must know of its model beside the weights."""
 
     layers: int
     heads: int
     kv_heads: int
     head_dim: int
     context_length: int
-    rope_theta: float
-    norm_eps: float
 
 
 def quantize(weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
@@ -59,50 +57,49 @@ def quantize(weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float3
     return np.rint(weight / scale[:, None]).astype(np.int8), scale
 
 
-def build(weights: Mapping[str, Array], shape: LlamaShape, precision: Precision) -> Any:
-    """The `onnx.ModelProto`; weights are float32 under their names in transformers, [out, in]."""
-    return _LlamaGraph(weights, shape, precision).model()
+class CachedGraph(ABC):
+    """Cache, mask, attention, integer products and output projection; a subclass is the model between them."""
 
+    words: str
+    """Name of the word embeddings, which are also the output projection."""
+    sees: str = "positions"
+    """The input that says up to which position a token sees."""
 
-class _LlamaGraph:
-    def __init__(self, weights: Mapping[str, Array], shape: LlamaShape, precision: Precision) -> None:
+    def __init__(self, weights: Mapping[str, Array], shape: Shape, precision: Precision) -> None:
         self.weights, self.shape, self.precision = weights, shape, precision
         self.b = GraphBuilder()
         self.doubled = shape.heads == shape.kv_heads  # a single query row per key-value head while decoding
 
+    @abstractmethod
+    def body(self) -> str:
+        """All layers: hidden states [B, T, width]."""
+
+    @abstractmethod
+    def last(self, read: str) -> str:
+        """From the hidden states that are read, [N, width], to what meets the output projection."""
+
     def model(self) -> Any:
-        b, shape = self.b, self.shape
+        b = self.b
         self._prepare()
-        x = self._embed()
-        for i in range(shape.layers):
-            prefix = f"model.layers.{i}."
-            attended = self._attention(i, self._norm(x, prefix + "input_layernorm.weight"))
-            x = b.op("Add", x, attended)
-            x = b.op("Add", x, self._mlp(prefix, self._norm(x, prefix + "post_attention_layernorm.weight")))
-        hidden = self.weights["model.norm.weight"].shape[0]
-        read = b.op("Gather", b.op("Reshape", x, b.ints(-1, hidden)), "read", axis=0)
-        self._head(self._norm(read, "model.norm.weight"))
+        x = self.body()
+        width = self.weights[self.words].shape[1]
+        read = b.op("Gather", b.op("Reshape", x, b.ints(-1, width)), "read", axis=0)
+        self._head(self.last(read))
         return self._finish()
 
     def _prepare(self) -> None:
-        """Rotations, mask and scatter indices: once per pass, shared by the layers."""
+        """Mask and scatter indices: once per pass, shared by the layers."""
         b, shape = self.b, self.shape
-        steps = np.arange(shape.context_length + ROPE_MARGIN, dtype=np.float64)[:, None]
-        turns = steps / shape.rope_theta ** (np.arange(0, shape.head_dim, 2) / shape.head_dim)
-        for name, table in (("cos", np.cos(turns)), ("sin", np.sin(turns))):
-            table_name = b.const(table.astype(np.float32), f"rope_{name}")
-            b.op("Unsqueeze", b.op("Gather", table_name, "positions", axis=0), b.ints(2), out=name)
         batch, tokens = (b.op("Gather", b.op("Shape", "ids"), b.ints(i)) for i in (0, 1))
         slots = b.op("Gather", b.op("Shape", "past_k_0"), b.ints(2))
         zero, one = b.const(np.array(0, np.int64)), b.const(np.array(1, np.int64))
-        query_positions = "positions"
+        limits = self.sees
         if self.doubled:
-            last = b.op("Slice", "positions", b.ints(-1), b.ints(2**31), b.ints(1))
-            query_positions = b.op("Concat", "positions", last, axis=1)
+            limits = b.op("Concat", limits, b.op("Slice", limits, b.ints(-1), b.ints(2**31), b.ints(1)), axis=1)
         slot_range = b.op("Range", zero, b.op("Squeeze", slots), one)
-        seen = b.op("LessOrEqual", slot_range, b.op("Unsqueeze", query_positions, b.ints(1, 3)))
+        seen = b.op("LessOrEqual", slot_range, b.op("Unsqueeze", limits, b.ints(1, 3)))
         b.op("Where", seen, b.floats(0.0), b.const(np.array(MASKED)), out="mask")  # [B, 1, rows, S]
-        rows = b.op("Gather", b.op("Shape", query_positions), b.ints(1))
+        rows = b.op("Gather", b.op("Shape", limits), b.ints(1))
         self.score_shape = b.op("Concat", b.ints(0, shape.heads), rows, slots, axis=0)
         self.group_shape = b.ints(0, shape.kv_heads, -1, shape.head_dim)
         self.heads_shape = b.op("Concat", b.ints(0, shape.heads), rows, b.ints(shape.head_dim), axis=0)
@@ -112,8 +109,8 @@ class _LlamaGraph:
         parts = (row_index, head_index, b.op("Unsqueeze", "positions", b.ints(1, 3)))
         self.scatter = b.op("Concat", *(b.op("Expand", part, full) for part in parts), axis=-1)
 
-    def _embed(self) -> str:
-        b, table = self.b, self.weights["model.embed_tokens.weight"]
+    def embed(self) -> str:
+        b, table = self.b, self.weights[self.words]
         if self.precision == "float32":
             return b.op("Gather", b.const(table, "embedding"), "ids", axis=0)
         quantized, scale = quantize(table)
@@ -122,18 +119,12 @@ class _LlamaGraph:
 
     def _head(self, x: str) -> None:
         """The transposed embedding table; onnxruntime transposes it once, when it loads the graph."""
-        b, table = self.b, self.weights["model.embed_tokens.weight"]
+        b, table = self.b, self.weights[self.words]
         head = b.op("Transpose", "embedding", perm=[1, 0])
         if self.precision == "float32":
             b.op("MatMul", x, head, out="logits")
         else:
             self._integer_product(self._quantized(x), head, quantize(table)[1], out="logits")
-
-    def _norm(self, x: str, name: str) -> str:
-        b = self.b
-        mean = b.op("ReduceMean", b.op("Pow", x, b.floats(2.0)), axes=[-1], keepdims=1)
-        root = b.op("Sqrt", b.op("Add", mean, b.floats(self.shape.norm_eps)))
-        return b.op("Mul", b.op("Div", x, root), b.const(self.weights[name], name))
 
     def _quantized(self, x: str) -> tuple[str, str]:
         """(uint8 tokens, largest magnitude per token)."""
@@ -151,22 +142,20 @@ class _LlamaGraph:
         columns = b.const((scale / np.float32(ACTIVATION_LEVELS)).astype(np.float32), f"scale_{weight}")
         return b.op("Mul", b.op("Mul", b.op("Cast", product, to=1), columns), top, out=out)
 
-    def _linear(self, x: str, name: str, weight: Array) -> str:
+    def linear(self, x: str, name: str, weight: Array, bias: Array | None = None) -> str:
+        """`x` times `weight` [out, in], plus `bias` [out]; `name` is the constant's."""
         if self.precision == "float32":
-            return self.b.op("MatMul", x, self.b.const(weight.T, name))
-        quantized, scale = quantize(weight)
-        return self._integer_product(self._quantized(x), self.b.const(quantized.T, name), scale)
+            product = self.b.op("MatMul", x, self.b.const(weight.T, name))
+        else:
+            quantized, scale = quantize(weight)
+            product = self._integer_product(self._quantized(x), self.b.const(quantized.T, name), scale)
+        return product if bias is None else self.b.op("Add", product, self.b.const(bias, f"{name}.bias"))
 
-    def _attention(self, i: int, x: str) -> str:
-        b, shape, prefix = self.b, self.shape, f"model.layers.{i}.self_attn."
-        query, key, value, out = (self.weights[f"{prefix}{part}_proj.weight"] for part in "qkvo")
-        # the attention's 1 / sqrt(head_dim) is in the query weights, where it costs nothing
-        fused = np.concatenate([query / np.sqrt(shape.head_dim, dtype=np.float32), key, value])
-        q, k, v = b.split(self._linear(x, prefix + "qkv", fused), [len(query), len(key), len(value)])
-        keys, values = (
-            self._remember(f"{kind}_{i}", new) for kind, new in (("k", self._rotated(k)), ("v", self._split_heads(v)))
-        )
-        grouped = b.op("Reshape", self._query_rows(self._rotated(q)), self.group_shape)
+    def attend(self, i: int, q: str, k: str, v: str) -> str:
+        """Attention of layer `i` over the cache, [B, heads, T, D] each in, [B, T, heads * D] out."""
+        b, shape = self.b, self.shape
+        keys, values = (self._remember(f"{kind}_{i}", new) for kind, new in (("k", k), ("v", v)))
+        grouped = b.op("Reshape", self._query_rows(q), self.group_shape)
         scores = b.op("MatMul", grouped, b.op("Transpose", keys, perm=[0, 1, 3, 2]))
         masked = b.op("Add", b.op("Reshape", scores, self.score_shape), "mask")
         probabilities = b.op("Softmax", masked, axis=-1)
@@ -175,10 +164,7 @@ class _LlamaGraph:
         heads = b.op("Reshape", mixed, self.heads_shape)
         if self.doubled:
             heads = b.op("Slice", heads, b.ints(0), b.ints(-1), b.ints(2))
-        joined = b.op(
-            "Reshape", b.op("Transpose", heads, perm=[0, 2, 1, 3]), b.ints(0, 0, shape.heads * shape.head_dim)
-        )
-        return self._linear(joined, prefix + "o", out)
+        return b.op("Reshape", b.op("Transpose", heads, perm=[0, 2, 1, 3]), b.ints(0, 0, shape.heads * shape.head_dim))
 
     def _query_rows(self, q: str) -> str:
         if not self.doubled:
@@ -187,29 +173,13 @@ class _LlamaGraph:
             "Concat", q, self.b.op("Slice", q, self.b.ints(-1), self.b.ints(2**31), self.b.ints(2)), axis=2
         )
 
-    def _split_heads(self, x: str) -> str:
+    def split_heads(self, x: str) -> str:
         """[B, T, heads * D] -> [B, heads, T, D]."""
         b = self.b
         return b.op("Transpose", b.op("Reshape", x, b.ints(0, 0, -1, self.shape.head_dim)), perm=[0, 2, 1, 3])
 
-    def _rotated(self, x: str) -> str:
-        b, half = self.b, self.shape.head_dim // 2
-        heads = b.op("Reshape", x, b.ints(0, 0, -1, self.shape.head_dim))
-        first, second = b.split(heads, [half, half])
-        left = b.op("Sub", b.op("Mul", first, "cos"), b.op("Mul", second, "sin"))
-        right = b.op("Add", b.op("Mul", second, "cos"), b.op("Mul", first, "sin"))
-        return b.op("Transpose", b.op("Concat", left, right, axis=-1), perm=[0, 2, 1, 3])
-
     def _remember(self, name: str, new: str) -> str:
         return self.b.op("ScatterND", f"past_{name}", self.scatter, new, out=f"new_{name}")
-
-    def _mlp(self, prefix: str, x: str) -> str:
-        b = self.b
-        gate, up, down = (self.weights[f"{prefix}mlp.{part}_proj.weight"] for part in ("gate", "up", "down"))
-        both = self._linear(x, prefix + "gate_up", np.concatenate([gate, up]))
-        opened, passed = b.split(both, [len(gate), len(up)])
-        product = b.op("Mul", b.op("Mul", opened, b.op("Sigmoid", opened)), passed)
-        return self._linear(product, prefix + "down", down)
 
     def _finish(self) -> Any:
         from onnx import TensorProto, helper
@@ -217,12 +187,15 @@ class _LlamaGraph:
         cache = [f"{kind}_{i}" for i in range(self.shape.layers) for kind in "kv"]
         places = ["batch", self.shape.kv_heads, "slots", self.shape.head_dim]
         info = helper.make_tensor_value_info
-        inputs = [info(name, TensorProto.INT64, ["batch", "tokens"]) for name in ("ids", "positions")]
+        inputs = [
+            info(name, TensorProto.INT64, ["batch", "tokens"])
+            for name in dict.fromkeys(("ids", "positions", self.sees))
+        ]
         inputs += [info("read", TensorProto.INT64, ["read"])]
         inputs += [info(f"past_{name}", TensorProto.FLOAT, places) for name in cache]
-        vocabulary = self.weights["model.embed_tokens.weight"].shape[0]
+        vocabulary = self.weights[self.words].shape[0]
         outputs = [info("logits", TensorProto.FLOAT, ["read", vocabulary])]
         outputs += [info(f"new_{name}", TensorProto.FLOAT, places) for name in cache]
-        graph = helper.make_graph(self.b.nodes, "llama", inputs, outputs, list(self.b.constants.values()))
+        graph = helper.make_graph(self.b.nodes, "guard", inputs, outputs, list(self.b.constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         return model

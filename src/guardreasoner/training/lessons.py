@@ -70,11 +70,18 @@ def lessons(examples: Iterable[SFTExample], form: Format, section: SFTSection, c
             count.leave_out(lesson, example.source)
 
 
-def encoded(lessons: Iterable[Lesson], tokens: TextTokens, end: int, cutoff: int, count: Count) -> Iterator[Example]:
+def encoded(
+    lessons: Iterable[Lesson],
+    tokens: TextTokens,
+    end: int,
+    cutoff: int,
+    count: Count,
+    prefix_ends: frozenset[int] = frozenset(),
+) -> Iterator[Example]:
     """Token ids of each lesson of at most `cutoff` tokens.
 
     Every completion ends with the model's end token `end`, so that generation stops there: the format's own end marker,
-    where that is the model's, is not written twice.
+    where that is the model's, is not written twice. `prefix_ends`: see `bases.prefix_ends`.
     """
     for some in chunks(lessons, 1000):
         prompts = tokens.prompts([lesson.prompt for lesson in some])
@@ -90,7 +97,12 @@ def encoded(lessons: Iterable[Lesson], tokens: TextTokens, end: int, cutoff: int
             count.tokens += len(ids)
             count.completion_tokens += len(closed)
             count.masked_tokens += len(masked)
-            yield Example(ids, len(prompt), lesson.weight, masked)
+            yield Example(ids, len(prompt), lesson.weight, masked, prefix(prompt, prefix_ends))
+
+
+def prefix(prompt: Sequence[int], prefix_ends: frozenset[int]) -> int:
+    """How many of the prompt's first tokens see each other both ways."""
+    return next((at for at, token in enumerate(prompt) if token in prefix_ends), 0)
 
 
 def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -21,13 +21,15 @@ Average = Literal["token", "row"]
 class Example:
     """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times.
 
-    `masked`: positions after the prompt that are read and not learnt.
+    `masked`: positions after the prompt that are read and not learnt. The first `prefix` tokens see each other both
+    ways (0: attention is causal throughout).
     """
 
     ids: Sequence[int]
     prompt: int
     weight: float = 1.0
     masked: frozenset[int] = frozenset()
+    prefix: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Row:
 
     `parents`: position in the row of the token before, -1 for the first. `learnt`: the positions whose tokens are
     predicted, each from its parent, and `weights`, how much each adds to the loss of a batch. `units`: what the loss
-    is averaged over, in learnt tokens or examples.
+    is averaged over, in learnt tokens or examples. `prefix`: how many tokens at the beginning see each other both ways.
     """
 
     ids: Sequence[int]
@@ -45,11 +47,12 @@ class Row:
     learnt: Sequence[int]
     weights: Sequence[float]
     units: int
+    prefix: int = 0
 
     @property
-    def branches(self) -> bool:
-        """Whether two tokens have the same parent; if none do, attention is plainly causal."""
-        return self.depths[-1] != len(self.ids) - 1
+    def causal(self) -> bool:
+        """Whether every token sees all before it and none after."""
+        return self.prefix == 0 and self.depths[-1] == len(self.ids) - 1
 
 
 def line(ids: Sequence[int]) -> Row:
@@ -64,7 +67,9 @@ def pack(examples: Iterable[Example], longest: int, average: Average = "token") 
     for example in examples:
         path = tree.path(example.ids[: example.prompt])
         fits = len(tree.ids) + len(example.ids) - len(path) <= longest
-        if tree.ids and (not fits or len(path) < SHARED * example.prompt):
+        # what is seen both ways is shared whole or not at all: its tokens differ with what comes after them
+        alike = example.prefix == tree.prefix and len(path) >= max(SHARED * example.prompt, example.prefix)
+        if tree.ids and not (fits and alike):
             yield tree.row()
             tree, path = _Tree(average), []
         tree.add(example, path)
@@ -77,6 +82,7 @@ class _Tree:
 
     def __init__(self, average: Average) -> None:
         self.ids: list[int] = []
+        self.prefix = 0
         self._average = average
         self._parents: list[int] = []
         self._depths: list[int] = []
@@ -98,6 +104,7 @@ class _Tree:
     def add(self, example: Example, path: Sequence[int]) -> None:
         """Hang what comes after `path` below it. Answers are never shared: each is learnt for itself."""
         learnt = len(example.ids) - example.prompt - len(example.masked)
+        self.prefix = example.prefix
         at = path[-1] if path else -1
         for depth in range(len(path), len(example.ids)):
             here = len(self.ids)
@@ -116,6 +123,6 @@ class _Tree:
         """Kept small: a corpus of 60 million tokens is held as rows."""
         ids, learnt = array("i", self.ids), array("i", self._learnt)
         if self._depths[-1] == len(ids) - 1:  # nothing branches
-            return Row(ids, range(-1, len(ids) - 1), range(len(ids)), learnt, self._weights, self._units)
+            return Row(ids, range(-1, len(ids) - 1), range(len(ids)), learnt, self._weights, self._units, self.prefix)
         parents, depths = array("i", self._parents), array("i", self._depths)
-        return Row(ids, parents, depths, learnt, self._weights, self._units)
+        return Row(ids, parents, depths, learnt, self._weights, self._units, self.prefix)

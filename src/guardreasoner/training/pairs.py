@@ -29,11 +29,15 @@ class PairRow(Row):
     """log P of chosen and rejected under the model that training starts from."""
 
 
-def pair_row(prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[int], weight: float) -> PairRow:
-    """One pair as one row; no part may be empty."""
-    answers = (Example([*prompt, *answer], len(prompt)) for answer in (chosen, rejected))
+def pair_row(
+    prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[int], weight: float, prefix: int = 0
+) -> PairRow:
+    """One pair as one row; no part may be empty. The first `prefix` tokens see each other both ways."""
+    answers = (Example([*prompt, *answer], len(prompt), prefix=prefix) for answer in (chosen, rejected))
     (row,) = pack(answers, len(prompt) + len(chosen) + len(rejected))
-    return PairRow(row.ids, row.parents, row.depths, row.learnt, row.weights, 1, chosen=len(chosen), weight=weight)
+    return PairRow(
+        *(row.ids, row.parents, row.depths, row.learnt, row.weights, 1, row.prefix), chosen=len(chosen), weight=weight
+    )
 
 
 def collate_pairs(rows: Sequence[PairRow]) -> dict[str, Tensor]:

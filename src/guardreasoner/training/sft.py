@@ -12,7 +12,7 @@ from guardreasoner.processes import is_first
 from guardreasoner.recipe import Recipe, SFTSection
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.training.adapters import merged, open_trainable
-from guardreasoner.training.bases import end_token, kept, open_tokens, save, start_of
+from guardreasoner.training.bases import end_token, kept, open_tokens, prefix_ends, save, start_of
 from guardreasoner.training.lessons import Count, encoded, format_of, lessons
 from guardreasoner.training.packing import Row, pack
 from guardreasoner.training.trainer import train
@@ -37,7 +37,7 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
     sources: dict[str, int] = {}
     examples = _without(read_records(folder.reasoning, SFTExample), leave_out, sources)
     section = recipe.sft
-    fitting = encoded(lessons(examples, form, section, count), tokens, end, section.cutoff, count)
+    fitting = encoded(lessons(examples, form, section, count), tokens, end, section.cutoff, count, prefix_ends(start))
     rows = list(pack(fitting, _longest_row(section), section.average))
     if absent := [source for source in leave_out if source not in sources]:
         raise InputError(f"{folder.reasoning}: no example of the source {absent[0]!r}, which is to be left out")

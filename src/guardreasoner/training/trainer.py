@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils.logging import disable_progress_bar
 
@@ -71,12 +71,12 @@ def start_from_words(model: LlamaForCausalLM, stream: NDArray[np.int32], seed: i
 
 
 def load_llama(folder: Path) -> LlamaForCausalLM:
-    """A checkpoint that `save_llama` wrote."""
+    """A Llama that `save_base` wrote."""
     disable_progress_bar()
     return LlamaForCausalLM.from_pretrained(folder)
 
 
-def save_llama(model: LlamaForCausalLM, tokenizer: Path, folder: Path) -> None:
+def save_base(model: PreTrainedModel, tokenizer: Path, folder: Path) -> None:
     """Model and tokenizer files in one folder, there whole or not at all; the first process writes them."""
     if not processes.is_first():
         return

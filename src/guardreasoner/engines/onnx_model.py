@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 SLOT_BLOCK = 64  # the graph is exact for whole blocks only: see `training.graph`
 
 
-class OnnxLlama:
+class OnnxModel:
     """The graph, its configuration, and sessions that may run in several threads at once."""
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +29,7 @@ class OnnxLlama:
             self.context_length: int = config["context_length"]
             self.end_token_ids: frozenset[int] = frozenset(config["end_token_ids"])
             self.layers: int = config["layers"]
+            self._prefix_ends: frozenset[int] = frozenset(config.get("prefix_end_token_ids", ()))
             self._heads: tuple[int, int] = (config["kv_heads"], config["head_dim"])
         except (ValueError, KeyError, TypeError) as error:
             raise EngineError(f"{path} is not an exported model's configuration: {error!r}") from error
@@ -52,15 +54,32 @@ class OnnxLlama:
         memory = np.zeros((2 * self.layers, batch, kv_heads, blocks * SLOT_BLOCK, head_dim), np.float32)
         return Slots(memory, self._bind(memory))
 
+    def prefix(self, ids: Sequence[int]) -> int:
+        """How many of the first tokens see each other both ways; they are read whole, in one pass."""
+        if not self._prefix_ends:
+            return 0
+        return next((at for at, token in enumerate(ids) if token in self._prefix_ends), 0)
+
     def forward(
-        self, slots: Slots, ids: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], read: npt.NDArray[np.int64]
+        self,
+        slots: Slots,
+        ids: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
+        read: npt.NDArray[np.int64],
+        prefixes: npt.NDArray[np.int64] | None = None,
     ) -> Floats:
         """Logits [N, vocabulary] at the flat places `read` of `ids` [B, T]; row b begins at position `starts[b]`.
 
-        The keys and values of all B x T tokens are written to their slots.
+        The keys and values of all B x T tokens are written to their slots. `prefixes` [B]: how many of a row's first
+        tokens see each other both ways.
         """
         positions = starts[:, None] + np.arange(ids.shape[1], dtype=np.int64)
         inputs = {"ids": np.ascontiguousarray(ids), "positions": positions, "read": read}  # held here during the pass
+        if self._prefix_ends:
+            within = (
+                positions if prefixes is None else np.where(positions < prefixes[:, None], prefixes[:, None] - 1, 0)
+            )
+            inputs["limits"] = np.maximum(positions, within)
         for name, value in inputs.items():
             slots.binding.bind_cpu_input(name, value)
         slots.binding.bind_output("logits", "cpu")
