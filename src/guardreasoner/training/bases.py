@@ -62,7 +62,8 @@ def open_model(start: str, **options: Any) -> PreTrainedModel:
 
 def prefix_ends(start: str) -> frozenset[int]:
     """The tokens before the first of which a prompt is read both ways; none for a causal model."""
-    config: Any = _opened(start, lambda: AutoConfig.from_pretrained(start))
+    auto: Any = AutoConfig
+    config: Any = _opened(start, partial(auto.from_pretrained, start))
     return frozenset(config.prefix_end_token_ids if isinstance(config, prefix_lm.PrefixLMConfig) else ())
 
 
@@ -72,12 +73,13 @@ def start_from_encoder(encoder: str, texts: Sequence[str], recipe: Recipe, folde
     tokens = open_tokens(encoder).tokenizer.backend_tokenizer.to_str()
     tokenizer, rows = cut_tokenizer(tokens, texts, recipe.tokenizer.least)
     save_tokenizer(tokenizer, folder.tokenizer)
+    ids = tokenizer.get_vocab()
     return prefix_lm.prefix_lm(
         _opened(encoder, lambda: BertModel.from_pretrained(encoder, add_pooling_layer=False, dtype=torch.float32)),
         rows,
         context_length=recipe.model.context_length,
-        end_id=tokenizer.token_to_id(END),
-        prefix_ends=[tokenizer.token_to_id(marker) for marker in TASK_MARKERS.values()],
+        end_id=ids[END],
+        prefix_ends=[ids[marker] for marker in TASK_MARKERS.values()],
         seed=recipe.pretrain.seed,
     )
 

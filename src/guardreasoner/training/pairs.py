@@ -18,7 +18,7 @@ from guardreasoner.training.objectives import Head
 from guardreasoner.training.packing import Example, Row, pack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairRow(Row):
     """A prompt with two branches. The first `chosen` of `learnt` are the chosen answer's, the rest the rejected's."""
 

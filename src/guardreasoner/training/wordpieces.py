@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models
 
@@ -65,7 +66,8 @@ def cut_tokenizer(encoder: str, texts: Iterable[str], least: int) -> tuple[Token
             decoders.Replace(" ' ", "'"),
         ]
     )
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
+    whole_tokens: Any = tokenizer
+    whole_tokens.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
     rows = [ids.get(_STARTS.get(piece, piece)) for piece in vocabulary]
     return tokenizer, rows
 
