@@ -40,7 +40,7 @@ def _whole(weight: torch.nn.Parameter) -> torch.nn.Parameter:
     spread: Any = weight
     with torch.no_grad():
         if hasattr(weight, "ds_id"):
-            zero: Any = import_module("deepspeed.zero")
+            zero: Any = import_module("deepspeed").zero
             with zero.GatheredParameters([weight]):
                 full = weight.data.cpu().clone() if processes.is_first() else torch.empty(0)
         else:
