@@ -80,8 +80,12 @@ def test_a_task_that_does_not_apply_is_written_as_none():
     assert PAPER.not_applicable(Task.RESPONSE_REFUSAL) == "\nCompletion: None"
 
 
-def test_the_table_of_formats_knows_paper_and_nano():
-    assert {name: form.name for name, form in FORMATS.items()} == {"paper": "paper", "nano": "nano"}
+def test_the_table_of_formats_knows_what_guards_are_trained_in():
+    assert {name: form.name for name, form in FORMATS.items()} == {
+        "paper": "paper",
+        "paper-llama3": "paper-llama3",
+        "nano": "nano",
+    }
 
 
 # what is read

@@ -186,7 +186,7 @@ def test_refusals_are_kept_apart_and_count_as_positive_by_choice(address: str, t
     ]
     rows = evaluate(Guard(f"{address}#plain", format="chat"), samples, tmp_path / "p.jsonl", "reason")
     assert [(row.refused, row.labels and row.labels.prompt_harmfulness) for row in rows] == [
-        (True, None), (None, None), (None, "unharmful"),
+        (True, None), (False, None), (False, "unharmful"),
     ]  # fmt: skip
     assert [row.labels and row.labels.prompt_harmfulness for row in refusals_as_positive(rows)] == [
         "harmful", None, "unharmful",
@@ -195,7 +195,7 @@ def test_refusals_are_kept_apart_and_count_as_positive_by_choice(address: str, t
 
 def test_record_of_an_unreadable_answer_is_not_refused() -> None:
     sample = Sample(id="1", source="own", exchange=Exchange(prompt="Hi"), labels=Labels(prompt_harmfulness="harmful"))
-    assert judged(sample, sample.exchange, Malformed(text="?", reason="no answer block"), 0.1).refused is None
+    assert judged(sample, sample.exchange, Malformed(text="?", reason="no answer block"), 0.1).refused is False
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_every_task_is_taught_apart_with_and_without_reasoning() -> None:
         ),
         "response_refusal-reason": (
             "<|user|>Hello<|assistant|>Hi<|completion|><|think|>",
-            'Completion: it opens "Hi"; no refusing word. It goes along.<|answers|><|completion|><|compliance|><|end|>',
+            "Completion: it opens: Hi; no refusing word. It goes along.<|answers|><|completion|><|compliance|><|end|>",
         ),
     }
 

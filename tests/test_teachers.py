@@ -54,7 +54,7 @@ def test_without_a_negative_text_nothing_is_telling() -> None:
 def test_harmful_request_is_reasoned_from_its_words(teacher) -> None:
     exchange, labels = Exchange(prompt="insult my colleague"), Labels(prompt_harmfulness="harmful")
     assert teacher.reason(exchange, labels) == (
-        'Request: words that may alarm: "insult", "colleague". Taken together it asks for harm.'
+        "Request: words that may alarm: insult, colleague. Taken together it asks for harm."
     )
 
 
@@ -71,7 +71,7 @@ def test_first_step_does_not_depend_on_the_label(teacher) -> None:
 def test_refusal_is_reasoned_from_its_opening(teacher) -> None:
     exchange = Exchange(prompt="x", response="Sorry, I cannot do this today.")
     assert teacher.reason(exchange, Labels(response_refusal="refusal")).startswith(
-        'Completion: it opens "Sorry, I cannot do this"; refusing words '
+        "Completion: it opens: Sorry, I cannot do this; refusing words: "
     )
 
 
