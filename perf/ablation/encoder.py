@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -116,6 +117,7 @@ def batches(rows: Sequence[Row], rng: random.Random) -> list[list[Row]]:
 
 
 def padded(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids, segments and what is no padding, [rows, longest] each."""
     ids, segments, mask = (torch.zeros(len(rows), max(len(row.ids) for row in rows), dtype=torch.long) for _ in "123")
     for place, row in enumerate(rows):
         ids[place, : len(row.ids)] = torch.tensor(row.ids)
@@ -160,6 +162,7 @@ def scores(model: Classifier, rows: Sequence[Row], task: Task) -> np.ndarray:
 
 
 def report(model: Classifier, texts: Texts, data: Sequence[Path]) -> Iterator[str]:
+    """A Markdown table, a line per benchmark."""
     chosen = choose(data, None, ())
     yield "| benchmark | task | n | F1 | 95 % | precision | recall | FPR | AUPRC |"
     yield "|---|---|---:|---:|---|---:|---:|---:|---:|"
@@ -182,6 +185,7 @@ def report(model: Classifier, texts: Texts, data: Sequence[Path]) -> Iterator[st
 
 
 def main() -> None:
+    """Train, unless it is done, and judge."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("encoder")
@@ -200,12 +204,12 @@ def main() -> None:
         recipe = Recipe.model_validate_json((asked.run / "recipe.json").read_text(encoding="utf-8"))
         samples = list(read_records(RunFolder(asked.run).train, Sample))
         rows = rows_of(samples, recipe, texts)
-        print(f"{len(rows):,} texts, {sum(len(row.ids) for row in rows):,} tokens")
+        sys.stdout.write(f"{len(rows):,} texts, {sum(len(row.ids) for row in rows):,} tokens\n")
         train(model, rows, asked.rate, asked.epochs, asked.seed)
         asked.output.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), weights)
     for line in report(model, texts, asked.data):
-        print(line)
+        sys.stdout.write(line + "\n")
 
 
 if __name__ == "__main__":
