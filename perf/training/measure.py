@@ -25,10 +25,6 @@ from pathlib import Path
 from typing import Any
 
 EPOCHS = 2
-DEFAULTS = {
-    **{"rows": 32, "pairs": 16, "batch": 8, "batch-tokens": 2048, "row-tokens": 0, "repeat": 3},
-    **{"hidden": 256, "layers": 4, "mlp": 768, "heads": 4, "vocabulary": 8192, "threads": 1, "seed": 0},
-}
 Turn = Callable[[], dict[str, float]]
 
 
@@ -101,8 +97,7 @@ def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any]) -> dict[str, A
 
     from guardreasoner.recipe import SFTSection
 
-    longest = max(len(p) + len(c) for p, c in ids)
-    rows = own_side.sft_rows(ids, chosen.row_tokens or longest)
+    rows = own_side.sft_rows(ids, chosen.row_tokens)
     learnt, tokens = sum(len(c) for _, c in ids), sum(len(p) + len(c) for p, c in ids)
     section = SFTSection(**common(chosen), learning_rate=2e-5)
 

@@ -25,7 +25,7 @@ NEVER = 10**9
 
 
 def sft_rows(ids: Sequence[tuple[Ids, Ids]], row_tokens: int) -> list[Row]:
-    """The rows that R-SFT trains on."""
+    """The rows that R-SFT trains on; with 0, a row per example, as with `sft.batch_size`."""
     return list(pack((Example(p + c, len(p)) for p, c in ids), row_tokens))
 
 

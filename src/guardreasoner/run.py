@@ -25,10 +25,12 @@ _FREE = {"evaluate", "synthesize.keep", "synthesize.benchmarks", "mine.models", 
         *("price_prompt", "price_completion", "batch_requests", "batch_bytes"),
     )
 }
+_JUDGED = ("quantize", "evaluate")  # what was made of the last guard would pass for the next one's
 _UNTIL = {  # may change as long as none of these is in the folder: nothing was made of it
-    "ensemble": ("ensemble", "rollouts", "pairs.jsonl", "dpo"),
-    "mine": ("rollouts", "pairs.jsonl", "dpo"),
-    **dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), ("pairs.jsonl", "dpo")),
+    "ensemble": ("ensemble", "rollouts", "pairs.jsonl", "dpo", *_JUDGED),
+    "mine": ("rollouts", "pairs.jsonl", "dpo", *_JUDGED),
+    **dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), ("pairs.jsonl", "dpo", *_JUDGED)),
+    "dpo": ("dpo", *_JUDGED),
 }
 R = TypeVar("R", bound=BaseModel)
 

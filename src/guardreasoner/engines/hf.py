@@ -239,6 +239,12 @@ def _device(torch: Any, wanted: str | None) -> torch.device:
 
 def _load(transformers: Any, model: str, dtype: Any, device: torch.device) -> tuple[Any, Any]:
     try:
+        config: dict[str, Any] = transformers.PretrainedConfig.get_config_dict(model)[0]
+        if config.get("model_type") == "prefix-bert":
+            raise EngineError(
+                f"{model}: found the checkpoint of an embedded guard, which transformers cannot run; expected its "
+                "exported folder (the stage `quantize` makes it)"
+            )
         tokenizer = transformers.AutoTokenizer.from_pretrained(model)
         network = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
     except (OSError, ValueError) as error:

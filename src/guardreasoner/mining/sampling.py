@@ -153,7 +153,10 @@ def rollouts(path: Path) -> Iterator[Rollout]:
 def check_settings(path: Path, now: Settings) -> None:
     """Keep the settings beside `path`, or check that they are those it was made with."""
     beside = path.with_suffix(".settings.json")
-    if path.stat().st_size == 0 or not beside.is_file():
+    begun = path.stat().st_size > 0
+    if begun and not beside.is_file():
+        raise InputError(f"{beside}: not there, so nobody knows what {path.name} was made with; remove that file")
+    if not begun:
         write_whole(beside, now.model_dump_json(indent=2) + "\n")
         return
     kept = json.loads(beside.read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from guardreasoner.types import Record
 
@@ -18,7 +18,7 @@ class TokenizerSection(Record):
 
 
 class ModelSection(Record):
-    """What training starts from: `base`, or a Llama of random weights (`LlamaConfig`), embeddings tied."""
+    """What training starts from: `base`, `encoder`, or a Llama of random weights (`LlamaConfig`), embeddings tied."""
 
     base: str | None = None
     """Hub id or folder of a causal language model; the stage `pretrain` then has nothing to do."""
@@ -30,6 +30,12 @@ class ModelSection(Record):
     num_attention_heads: int = 4
     num_key_value_heads: int = 4
     context_length: int = 1024
+
+    @model_validator(mode="after")
+    def _one_start(self) -> ModelSection:
+        if self.base is not None and self.encoder is not None:
+            raise ValueError("`base` and `encoder` together, expected one of them")
+        return self
 
 
 class Optimisation(Record):

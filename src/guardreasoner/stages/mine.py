@@ -47,7 +47,8 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     mined: dict[str, list[PreferencePair]] = {}
     tallies: dict[str, Tally] = {}
     for name, place in models.items():
-        roll(name, place, drawn.questions, folder, form, section)
+        own = recipe.model.base is None and name not in section.models
+        roll(name, place, drawn.questions, folder, form, section, embedded=own and form.name == "nano")
         mined[name], tallies[name] = look(name, drawn.questions, folder, form, section)
     merged = merge(mined, recipe.ensemble.leave_out, section.merge)
     pairs = weigh(merged.pairs, section.gamma)
@@ -82,12 +83,19 @@ def models_of(recipe: Recipe, folder: RunFolder) -> dict[str, str | Path]:
 
 
 def roll(
-    name: str, place: str | Path, questions: Sequence[Question], folder: RunFolder, form: Format, section: MineSection
+    name: str,
+    place: str | Path,
+    questions: Sequence[Question],
+    folder: RunFolder,
+    form: Format,
+    section: MineSection,
+    *,
+    embedded: bool,
 ) -> None:
     """Have one model answer every question; what is in its journal already is not asked again."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
-        opened(place, form, section) as (engine, kind),
+        opened(place, section, embedded=embedded) as (engine, kind),
         Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress,
     ):
         bar = progress.add_task(f"mine, {name}", total=len(questions))
@@ -107,16 +115,17 @@ def roll(
 
 
 @contextmanager
-def opened(place: str | Path, form: Format, section: MineSection) -> Generator[tuple[Engine, str]]:
+def opened(place: str | Path, section: MineSection, *, embedded: bool) -> Generator[tuple[Engine, str]]:
     """The engine for a model, and its kind.
 
-    A checkpoint in the embedded guard's format runs in the embedded engine, in float32: it reads a prompt once for all
-    of its answers and draws the same ones in any batch. Everything else is opened by its look, as anywhere.
+    `embedded`: a checkpoint of the run's own small model, in the embedded guard's format. It runs in the embedded
+    engine, in float32, which reads a prompt once for all of its answers and draws the same ones in any batch.
+    Everything else is opened by its look, as anywhere.
     """
     kind = engine_name(place)
     if kind == "remote":
         yield open_engine(place, concurrency=section.concurrency), kind
-    elif kind == "hf" and form.name == "nano" and Path(place).is_dir():
+    elif embedded and kind == "hf":
         from guardreasoner.training.export import export
 
         with tempfile.TemporaryDirectory() as exported:

@@ -1,7 +1,7 @@
 """From a recipe to what training starts from: a hub id, a folder, or the run's own Llama; and a trained guard's folder.
 
-What is saved is one folder that the `hf` engine opens: weights, tokenizer, and `guardreasoner.json` with the format in
-which the guard was trained, which `Guard` reads.
+What is saved is one folder that the `hf` engine opens (an encoder's guard is exported first): weights, tokenizer, and
+`guardreasoner.json` with the format in which the guard was trained, which `Guard` reads.
 """
 
 # transformers and torch type these members only in part.
@@ -70,6 +70,15 @@ def prefix_ends(start: str) -> frozenset[int]:
 def start_from_encoder(encoder: str, texts: Sequence[str], recipe: Recipe, folder: RunFolder) -> PreTrainedModel:
     """The encoder `model.encoder` as a language model, and its tokenizer, cut to `texts`, in the run folder."""
     disable_progress_bar()
+    if recipe.synthesize.teacher != "rule":
+        raise InputError(
+            f"`model.encoder` is for the embedded guard's format, and `synthesize.teacher` = "
+            f"{recipe.synthesize.teacher!r} writes the paper's: expected 'rule', or `model.base`"
+        )
+    auto: Any = AutoConfig
+    kind: str = _opened(encoder, partial(auto.from_pretrained, encoder)).model_type
+    if kind != "bert":
+        raise InputError(f"{encoder}: found a model of type {kind!r}, expected 'bert'")
     tokens = open_tokens(encoder).tokenizer.backend_tokenizer.to_str()
     tokenizer, rows = cut_tokenizer(tokens, texts, recipe.tokenizer.least)
     save_tokenizer(tokenizer, folder.tokenizer)
@@ -151,7 +160,7 @@ def _why(start: str, error: Exception) -> str:
     said = " ".join(str(error).split())
     first = said.split(". ")[0]
     if Path(start).is_dir():
-        return f"{start}: no causal language model can be opened from this folder: {first}"
+        return f"{start}: no model can be opened from this folder: {first}"
     if start.startswith((".", "/", "~")) or start.count("/") != 1:
         return f"{start}: no such folder, expected one with config.json and weights, or a hub id such as org/name"
     if "gated" in said.lower() or "403" in said or "401" in said:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
+
+import torch
 
 from guardreasoner.engines.hf_tokens import TextTokens
 from guardreasoner.errors import InputError
@@ -21,6 +24,8 @@ from guardreasoner.training.pairs import PairRow, PreferenceObjective, pair_row
 from guardreasoner.training.reference import model_digest, with_reference
 from guardreasoner.training.trainer import train
 from guardreasoner.types import PreferencePair
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 
 def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
@@ -57,9 +62,18 @@ def train_dpo(recipe: Recipe, section: DPOSection, folder: RunFolder) -> None:
     referred = with_reference(model, rows, folder.dpo, model_digest(start), section)
     _same(folder.dpo, referred.digest)
     folder.note("dpo", figures | {"references computed in this run": referred.computed})
-    objective = PreferenceObjective(section.beta, section.sft_weight)
-    model = train(model, referred.rows, folder.dpo, section, epochs=section.epochs, objective=objective)
-    save(kept(merged(model), recipe, section), tokens, form, end, folder.dpo / "model")
+    objective, policy = PreferenceObjective(section.beta, section.sft_weight), without_dropout(model)
+    model = train(policy, referred.rows, folder.dpo, section, epochs=section.epochs, objective=objective)
+    if is_first():  # the others may have none of the trained weights
+        save(kept(merged(model), recipe, section), tokens, form, end, folder.dpo / "model")
+
+
+def without_dropout(model: M) -> M:
+    """The same model: a margin compares it with a reference that has no dropout (so do TRL and LLaMA-Factory)."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
 
 
 def encoded_pairs(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guardreasoner.engines.opening import REMEMBERED
 from guardreasoner.errors import InputError
 from guardreasoner.training.graph import Precision
 from guardreasoner.training.graph_bert import BertShape, build_bert
@@ -37,10 +38,15 @@ def export(checkpoint: Path, out: Path, *, name: str, precision: Precision = "in
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(model.SerializeToString())
     shutil.copyfile(tokenizer, out / "tokenizer.json")
+    remembered = checkpoint / REMEMBERED
+    form: str = "nano"
+    if remembered.is_file():
+        form = json.loads(remembered.read_text(encoding="utf-8"))["format"]
+        shutil.copyfile(remembered, out / REMEMBERED)
     end: int | list[int] | None = config.get("eos_token_id")
     own: dict[str, Any] = {
         "name": name,
-        "format": "nano",
+        "format": form,
         "precision": precision,
         "context_length": shape.context_length,
         "layers": shape.layers,

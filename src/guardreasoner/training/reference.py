@@ -66,11 +66,13 @@ def with_reference(
     if left:
         _compute(model, rows, digests, left[processes.number() :: processes.count()], folder, section.bf16)
         processes.said_by_first(f"all references in {folder}", lambda: _wait(folder, set(digests)))
+        _wait(folder, set(digests))  # on another node the listing of a shared folder may come late
     known = _read(folder)
+    weighed = (f"{digest} {row.weight}" for digest, row in zip(digests, rows, strict=True))
     return Referred(
         [replace(row, reference=known[digest]) for row, digest in zip(rows, digests, strict=True)],
         missing,
-        hashlib.sha256("\n".join([model_digest, *digests]).encode()).hexdigest(),
+        hashlib.sha256("\n".join([model_digest, *weighed]).encode()).hexdigest(),
     )
 
 

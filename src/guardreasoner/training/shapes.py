@@ -76,6 +76,11 @@ KNOWN = {
 def shape_of(recipe: Recipe) -> Shape:
     """From the recipe's own Llama, a folder's config.json, the table of the paper's bases, or the hub."""
     model, base = recipe.model, recipe.model.base
+    if model.encoder is not None:
+        raise InputError(
+            f"{recipe.name}: the plan is for causal language models, and `model.encoder` = {model.encoder!r} is none; "
+            "the embedded guard trains on a CPU"
+        )
     if base is None:
         return Shape(
             model.hidden_size,

@@ -9,6 +9,8 @@ loss, tokens per second and time left.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +25,9 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils.logging import disable_progress_bar
 
 from guardreasoner import processes
+from guardreasoner.errors import InputError
 from guardreasoner.recipe import ModelSection, Optimisation
+from guardreasoner.run import write_whole
 from guardreasoner.training.checkpoints import newest_whole, written
 from guardreasoner.training.embeddings import word_vectors
 from guardreasoner.training.gathering import gather
@@ -36,7 +40,7 @@ from guardreasoner.training.loop import (
     only_batch,
 )
 from guardreasoner.training.objectives import Objective, SFTObjective
-from guardreasoner.training.plan import plan
+from guardreasoner.training.plan import Plan, plan
 from guardreasoner.training.progress import Progressing
 
 SFT = SFTObjective()
@@ -68,12 +72,6 @@ def start_from_words(model: LlamaForCausalLM, stream: NDArray[np.int32], seed: i
     weight = model.model.embed_tokens.weight
     vocab_size, width = weight.shape
     weight.data.copy_(word_vectors(stream, vocab_size, width, model.config.initializer_range, seed))
-
-
-def load_llama(folder: Path) -> LlamaForCausalLM:
-    """A Llama that `save_base` wrote."""
-    disable_progress_bar()
-    return LlamaForCausalLM.from_pretrained(folder)
 
 
 def save_base(model: PreTrainedModel, tokenizer: Path, folder: Path) -> None:
@@ -117,6 +115,7 @@ def train(
         processes=processes.count(),
         seed=section.seed,
     )
+    _same(folder, run, [objective.tokens(row) for row in rows])
     batches = PlannedBatches(run, rows, objective, model, folder.name)
     tokens = [sum(objective.tokens(rows[row]) for row in run.rows(step)) for step in range(len(run.steps))]
     progress = Progressing(folder, tokens)
@@ -139,6 +138,26 @@ def train(
             progress.close()
         gather(model)
     return model
+
+
+def _same(folder: Path, run: Plan, lengths: Sequence[int]) -> None:
+    """InputError if the checkpoints in `folder` are of other rows, or of steps that another number of processes took.
+
+    Going on from them would skip rows or repeat some, or end at once and pass for trained.
+    """
+    if not processes.is_first():
+        return
+    path = folder / "plan.sha256"
+    steps = json.dumps([list(lengths), [sorted(run.rows(step)) for step in range(len(run.steps))]])
+    digest = hashlib.sha256(steps.encode()).hexdigest()
+    begun = newest_whole(folder)[0] is not None
+    if begun and path.is_file() and path.read_text(encoding="utf-8").strip() != digest:
+        raise InputError(
+            f"{folder}: found checkpoints of a training on other rows or with other steps (without `batch_size` they "
+            "depend on the number of processes), expected the same; remove the folder to train anew"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, digest + "\n")
 
 
 def _goes_on_from(folder: Path) -> Path | None:
