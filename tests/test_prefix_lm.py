@@ -12,7 +12,12 @@ from transformers import BertConfig, BertModel  # noqa: E402
 
 from guardreasoner import Guard  # noqa: E402
 from guardreasoner.engines.embedded import EmbeddedEngine  # noqa: E402
+from guardreasoner.errors import EngineError, InputError  # noqa: E402
 from guardreasoner.formats.nano import END, SPECIAL_TOKENS, TASK_MARKERS  # noqa: E402
+from guardreasoner.recipe import Recipe  # noqa: E402
+from guardreasoner.run import RunFolder  # noqa: E402
+from guardreasoner.stages import STAGES  # noqa: E402
+from guardreasoner.training.bases import start_from_encoder  # noqa: E402
 from guardreasoner.training.batches import collate  # noqa: E402
 from guardreasoner.training.export import export  # noqa: E402
 from guardreasoner.training.packing import Example, pack  # noqa: E402
@@ -158,8 +163,6 @@ def test_mask_lets_the_exchange_see_itself_and_what_is_written_only_what_came_be
 
 
 def test_a_config_of_another_kind_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    from guardreasoner.errors import InputError
-
     for name in ("model.safetensors", "tokenizer.json"):
         (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
     config = json.loads((checkpoint / "config.json").read_text()) | {"hidden_act": "relu"}
@@ -181,3 +184,43 @@ def test_sentences_of_a_lower_case_vocabulary_begin_with_capitals_and_read_back_
     text = engine._decode(ids)
     assert text == "It asks for bread. It's no harm."
     assert engine._tokenizer.encode(text, add_special_tokens=False).ids == ids
+
+
+def recipe_of(encoder: Path, output: Path, **more: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "output": output,
+            "data": {"own": 40},
+            "model": {"encoder": str(encoder), "context_length": 160},
+            "tokenizer": {"least": 1},
+            "sft": {"learning_rate": 1e-3, "batch_tokens": 1024, "cutoff": 160, "bf16": False},
+            **more,
+        }
+    )
+
+
+def test_recipe_goes_from_an_encoder_to_a_guard(encoder: Path, tmp_path: Path) -> None:
+    recipe, folder = recipe_of(encoder, tmp_path / "run"), RunFolder(tmp_path / "run")
+    folder.open(recipe)
+    for stage in ("data", "synthesize", "pretrain", "sft", "quantize"):
+        next(each for each in STAGES if each.name == stage).run(recipe, folder)
+    assert Guard(folder.quantized, max_reasoning_tokens=4).check("Hello").labels.prompt_harmfulness is not None
+    with pytest.raises(EngineError, match="the checkpoint of an embedded guard, which transformers cannot run"):
+        Guard(folder.sft / "model").check("Hello")
+
+
+def test_encoder_that_is_no_bert_is_refused(tmp_path: Path) -> None:
+    from transformers import DistilBertConfig
+
+    DistilBertConfig(dim=16, n_layers=1, n_heads=2, hidden_dim=16).save_pretrained(tmp_path / "distil")
+    recipe, folder = recipe_of(tmp_path / "distil", tmp_path / "run"), RunFolder(tmp_path / "run")
+    folder.open(recipe)
+    with pytest.raises(InputError, match="found a model of type 'distilbert', expected 'bert'"):
+        start_from_encoder(str(tmp_path / "distil"), TEXT, recipe, folder)
+
+
+def test_encoder_is_not_for_the_papers_format(encoder: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(encoder, tmp_path / "run", synthesize={"teacher": "chat"})
+    with pytest.raises(InputError, match="`synthesize.teacher` = 'chat' writes the paper's: expected 'rule'"):
+        start_from_encoder(str(encoder), TEXT, recipe, RunFolder(tmp_path / "run"))

@@ -60,3 +60,10 @@ def test_share_of_a_task_that_does_not_exist_is_an_error(tmp_path: Path) -> None
     (tmp_path / "r.toml").write_text('name = "r"\noutput = "r"\n[synthesize]\npositive_share = { request = 0.5 }\n')
     with pytest.raises(InputError, match=r"r\.toml: `synthesize\.positive_share\.request"):
         load_recipe(tmp_path / "r.toml")
+
+
+def test_base_and_encoder_together_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text('name = "two"\noutput = "out"\n[model]\nbase = "org/a"\nencoder = "org/b"\n')
+    with pytest.raises(InputError, match="`base` and `encoder` together, expected one of them"):
+        load_recipe(path)

@@ -87,6 +87,26 @@ def test_mining_may_change_until_something_is_made_by_it(tmp_path: Path, made: s
         RunFolder(tmp_path).open(recipe(gamma=0.1, temperature=0.7))
 
 
+@pytest.mark.parametrize("made", ["dpo", "quantize", "evaluate"])
+def test_hs_dpo_may_change_until_a_guard_was_made_by_it(tmp_path: Path, made: str) -> None:
+    def recipe(beta: float) -> Recipe:
+        return Recipe.model_validate({"name": "one", "output": tmp_path, "dpo": {"beta": beta}})
+
+    RunFolder(tmp_path).open(recipe(0.01))
+    (tmp_path / "pairs.jsonl").touch()
+    RunFolder(tmp_path).open(recipe(0.1))
+    (tmp_path / made).mkdir()
+    with pytest.raises(InputError, match="`dpo.beta` differs"):
+        RunFolder(tmp_path).open(recipe(0.2))
+
+
+def test_pairs_are_not_made_anew_while_a_guard_of_the_old_ones_is_there(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {}}))
+    (tmp_path / "quantize").mkdir()
+    with pytest.raises(InputError, match="`mine.gamma` differs"):
+        RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {"gamma": 0.0}}))
+
+
 def test_pairs_may_be_made_anew_of_the_same_answers(tmp_path: Path) -> None:
     RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {}}))
     (tmp_path / "rollouts").mkdir()

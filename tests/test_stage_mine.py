@@ -135,8 +135,16 @@ def test_journal_of_other_settings_is_refused(tmp_path: Path, change: dict[str, 
 
 
 def test_line_that_is_no_rollout_is_named(tmp_path: Path) -> None:
+    go(tmp_path / "r.jsonl", Recording())
     (tmp_path / "r.jsonl").write_text('{"id": "1", "source": "mild", "model": "main"}\n')
     with pytest.raises(InputError, match=r"r\.jsonl, line 1: no rollout: `texts`: Field required"):
+        go(tmp_path / "r.jsonl", Recording())
+
+
+def test_journal_whose_settings_are_gone_is_refused(tmp_path: Path) -> None:
+    go(tmp_path / "r.jsonl", Recording())
+    (tmp_path / "r.settings.json").unlink()
+    with pytest.raises(InputError, match=r"r\.settings\.json: not there, so nobody knows what r\.jsonl was made with"):
         go(tmp_path / "r.jsonl", Recording())
 
 

@@ -197,3 +197,12 @@ def test_loss_with_weights_of_one_is_trls_where_it_averages_batches_of_one_pair(
 
 def test_preference_term_is_trls_whatever_the_lengths(folders: list[Path], tmp_path: Path) -> None:
     Comparison(folders, tmp_path, [(PROMPTS[0], LONG, SHORT), (PROMPTS[1], SHORT, LONG)], 2, sft=False).agree()
+
+
+def test_policy_has_no_dropout_since_its_reference_has_none() -> None:
+    from guardreasoner.training.dpo import without_dropout
+
+    model = torch.nn.Sequential(torch.nn.Linear(4, 400), torch.nn.Dropout(0.5)).train()
+    given = torch.ones(1, 4)
+    assert not torch.equal(model(given), model(given))
+    assert torch.equal(without_dropout(model)(given), model(given))

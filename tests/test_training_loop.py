@@ -225,6 +225,12 @@ def test_flipped_bit_in_the_optimizer_is_found(whole: Path, tmp_path: Path) -> N
     assert "optimizer.pt: corrupt" in str(fault(tmp_path / "checkpoint-12"))
 
 
+def test_checkpoints_of_other_rows_are_refused(tmp_path: Path) -> None:
+    train(small_model(), small_rows(), tmp_path / "sft", section(batch_size=8, save_steps=2), epochs=1)
+    with pytest.raises(InputError, match="found checkpoints of a training on other rows or with other steps"):
+        train(small_model(), small_rows()[1:], tmp_path / "sft", section(batch_size=8, save_steps=2), epochs=1)
+
+
 def test_without_a_whole_checkpoint_training_starts_anew(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-11").mkdir()
     found, passed = newest_whole(tmp_path)
