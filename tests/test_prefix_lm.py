@@ -222,5 +222,5 @@ def test_encoder_that_is_no_bert_is_refused(tmp_path: Path) -> None:
 
 def test_encoder_is_not_for_the_papers_format(encoder: Path, tmp_path: Path) -> None:
     recipe = recipe_of(encoder, tmp_path / "run", synthesize={"teacher": "chat"})
-    with pytest.raises(InputError, match="`synthesize.teacher` = 'chat' writes the paper's: expected 'rule'"):
+    with pytest.raises(InputError, match=r"`synthesize\.teacher` = 'chat' writes the paper's: expected 'rule'"):
         start_from_encoder(str(encoder), TEXT, recipe, RunFolder(tmp_path / "run"))

@@ -96,14 +96,14 @@ def test_hs_dpo_may_change_until_a_guard_was_made_by_it(tmp_path: Path, made: st
     (tmp_path / "pairs.jsonl").touch()
     RunFolder(tmp_path).open(recipe(0.1))
     (tmp_path / made).mkdir()
-    with pytest.raises(InputError, match="`dpo.beta` differs"):
+    with pytest.raises(InputError, match=r"`dpo\.beta` differs"):
         RunFolder(tmp_path).open(recipe(0.2))
 
 
 def test_pairs_are_not_made_anew_while_a_guard_of_the_old_ones_is_there(tmp_path: Path) -> None:
     RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {}}))
     (tmp_path / "quantize").mkdir()
-    with pytest.raises(InputError, match="`mine.gamma` differs"):
+    with pytest.raises(InputError, match=r"`mine\.gamma` differs"):
         RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {"gamma": 0.0}}))
 
 
