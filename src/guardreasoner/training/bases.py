@@ -121,7 +121,7 @@ def save(model: PreTrainedModel, tokens: TextTokens, form: Format, end: int, fol
     # as LLaMA-Factory does (`replace_eos`): whatever serves the model stops where it was taught to
     tokens.tokenizer.eos_token = tokens.tokenizer.convert_ids_to_tokens(end)
     model.config.eos_token_id = end
-    generation: Any = model.generation_config
+    generation: Any = getattr(model, "generation_config", None)  # an encoder that became a guard has none
     if generation is not None:
         generation.eos_token_id, generation.do_sample = end, False
         # a base's own sampling says nothing about a guard
