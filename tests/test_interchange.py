@@ -214,14 +214,20 @@ def test_lm_eval_gets_the_log_probabilities_of_the_guards_model(guard: Guard) ->
     assert [round(math.exp(value), 3) for value in found] == [0.1, 0.9, 0.9, 0.1, 0.9, 0.1, 0.9, 0.1]
 
 
-def test_the_harness_is_given_the_guards_scores(guard: Guard) -> None:
-    pytest.importorskip("guard_eval_harness")
-    from guardreasoner.interchange.geh_model import exchange_of, unsafe
-
+def test_the_harness_is_given_the_guards_scores() -> None:
     turns = [("system", "Be kind."), ("user", "Sing."), ("assistant", "La."), ("user", "Mock her.")]
-    assert exchange_of(turns) == Exchange(prompt="Mock her.")
+    assert geh.exchange_of(turns) == Exchange(prompt="Mock her.")
     both = Exchange(prompt="Mock her.", response="No.")
-    assert (unsafe(VERDICT, Exchange(prompt="x")), unsafe(VERDICT, both), unsafe("unfit", both)) == (0.9, 0.1, 1.0)
+    found = [geh.unsafe(VERDICT, Exchange(prompt="x")), geh.unsafe(VERDICT, both), geh.unsafe("unfit", both)]
+    assert found == [0.9, 0.1, 1.0]
+
+
+def test_the_harness_is_told_unsafe_where_a_task_has_no_label(guard: Guard) -> None:
+    blank = geh.exchange_of([("user", "Hello."), ("assistant", "")])
+    verdict = guard.check(blank.prompt, blank.response)
+    assert (verdict.labels, geh.unsafe(verdict, blank)) == (Labels(prompt_harmfulness="unharmful"), 1.0)
+    judges_responses = Verdict(labels=Labels(response_harmfulness="unharmful"))
+    assert geh.unsafe(judges_responses, Exchange(prompt="Mock her.")) == 1.0
 
 
 def test_figures_in_inspect_are_ours(data: Path, tmp_path: Path) -> None:
