@@ -18,12 +18,14 @@ import pytest
 from typer.testing import CliRunner
 
 from guardreasoner.cli import app, status_of
+from guardreasoner.data.layout import read_prompt
+from guardreasoner.engines.remote_answers import WITHHELD
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import InputError
 from guardreasoner.formats.paper import INSTRUCTION
 from guardreasoner.guard import Guard
 from guardreasoner.interchange import geh, lm_eval
-from guardreasoner.interchange.answers import asked, block, prediction, problem, written
+from guardreasoner.interchange.answers import FORMAT, prediction, problem, unread, written
 from guardreasoner.interchange.cells import load_cells, one_cell
 from guardreasoner.metrics import Prediction, score
 from guardreasoner.types import Exchange, Harmfulness, Labels, Malformed, Scores, Task, Usage, Verdict
@@ -109,15 +111,31 @@ def test_a_failed_reading_stays_one() -> None:
     assert (prediction(text, "harmful", HARM), problem(text, HARM)) == (Prediction("harmful", None), "no answer block")
 
 
+def test_an_answer_in_a_text_that_evaluate_found_unreadable_is_not_read_elsewhere() -> None:
+    text = "Answers: \nRequest: unharmful\nCompletion: maybe"
+    read = written(Malformed(text=text, reason="'maybe' is no answer to response_refusal"))
+    assert [prediction(read, task.labels[1], task).predicted for task in Task] == [None, None, None]
+
+
+def test_labels_that_evaluate_counts_of_an_unreadable_answer_are_read_elsewhere_too() -> None:
+    partial = Verdict(labels=Labels(response_harmfulness="unharmful"))
+    read = written(Malformed(text="What?", reason="no line", partial=partial))
+    assert [prediction(read, task.labels[1], task).predicted for task in Task] == [None, None, "unharmful"]
+
+
+def test_an_answer_that_the_server_withheld_is_refused_and_another_failure_is_not() -> None:
+    assert [unread(f"{WITHHELD} (status 400)").refused, unread("the prompt is empty").refused] == [True, False]
+
+
 def test_tasks_without_a_label_are_answered_none() -> None:
-    assert block(Labels(prompt_harmfulness="unharmful")).endswith(
-        "Request: unharmful\nCompletion: None\nResponse: None"
+    assert written(Verdict(labels=Labels(prompt_harmfulness="unharmful"))) == (
+        "Answers: \nRequest: unharmful\nCompletion: None\nResponse: None"
     )
 
 
 def test_an_exchange_is_read_out_of_the_papers_question() -> None:
     text = f"{INSTRUCTION}\nHuman user:\nSing.\n\nAI assistant:\nNo.\n\n"
-    assert (asked(text), asked("Sing.")) == (Exchange(prompt="Sing.", response="No."), None)
+    assert (read_prompt(text, HARM), read_prompt("Sing.", HARM)) == (Exchange(prompt="Sing.", response="No."), None)
 
 
 def test_lm_eval_is_given_a_question_and_two_choices_as_the_embedded_guard_is(data: Path, tmp_path: Path) -> None:
@@ -154,8 +172,8 @@ def test_lm_eval_is_given_the_papers_question_and_our_reading(data: Path, tmp_pa
 @pytest.mark.parametrize(
     ("text", "gold", "expected"),
     [
-        (block(Labels(prompt_harmfulness="harmful")), "harmful", {"f1": (1, 1), "unreadable": 0}),
-        (block(Labels(prompt_harmfulness="unharmful")), "harmful", {"f1": (1, 0), "unreadable": 0}),
+        (FORMAT.write(Labels(prompt_harmfulness="harmful")), "harmful", {"f1": (1, 1), "unreadable": 0}),
+        (FORMAT.write(Labels(prompt_harmfulness="unharmful")), "harmful", {"f1": (1, 0), "unreadable": 0}),
         ("I will not say.", "harmful", {"f1": (1, 0), "unreadable": 1}),
         ("I will not say.", "unharmful", {"f1": (0, 1), "unreadable": 1}),
     ],

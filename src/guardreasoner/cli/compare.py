@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from guardreasoner.metrics import Protocol
-from guardreasoner.types import Exchange, Mode, Task
+from guardreasoner.types import Mode
 
 _HELP = "A folder that `evaluate` wrote, or predictions that `score` reads."
 
@@ -37,6 +37,7 @@ def compare(
     same id is an error.
     """
     from guardreasoner.data.benchmarks import BENCHMARKS
+    from guardreasoner.data.layout import read_prompt
     from guardreasoner.data.published import benchmark_sizes
     from guardreasoner.report.comparison import compare as compared
     from guardreasoner.report.comparison_table import show
@@ -56,11 +57,3 @@ def compare(
         print(found.model_dump_json(indent=2))
     else:
         show(found, Console())
-
-
-def read_prompt(prompt: str, task: Task) -> Exchange | None:
-    """The exchange below the authors' instruction."""
-    from guardreasoner.data.layout import USER, read_input
-
-    start = prompt.find(USER)
-    return None if start < 0 else read_input(prompt[start:], may_lack_response=not task.needs_response)
