@@ -84,6 +84,14 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
             raise InputError(f"{path} is not a whole {kind} file: {error}") from None
 
 
+def make_folder(path: Path) -> None:
+    """`path` and what is above it; a file in its place, or no permission, is an InputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {reason(error)}") from error
+
+
 def reason(error: OSError) -> str:
     """Why the system refused, in its own words: `no such file or directory`."""
     return (error.strerror or str(error)).lower()
