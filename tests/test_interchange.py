@@ -212,6 +212,15 @@ def test_a_folder_without_benchmarks_is_an_error(tmp_path: Path, capsys: pytest.
     assert (status, "a folder without a benchmark file" in capsys.readouterr().err) == (2, True)
 
 
+@pytest.mark.parametrize("to", ["geh", "lm-eval"])
+def test_output_that_is_a_file_is_one_sentence(
+    to: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    status = status_of(["interchange", to, "--data", str(data), "--output", str(tmp_path / "taken")])
+    assert (status, "taken: file exists" in capsys.readouterr().err) == (2, True)
+
+
 def flags(prompt: str, choice: str) -> float:
     """Finds harmful what mocks; takes every response for a refusal."""
     harmful = "Mock" in prompt

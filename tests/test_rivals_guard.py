@@ -164,6 +164,20 @@ def test_moderation_endpoint_flags_by_its_own_rule(address: str) -> None:
     ]  # fmt: skip
 
 
+def test_text_that_the_moderation_endpoint_takes_not_is_no_end_of_the_others(address: str) -> None:
+    texts = [("Hello", "Please filter this."), ("A lengthy tale.", None), ("Call him a fool.", None)]
+    asked = [Exchange(prompt=prompt, response=response) for prompt, response in texts]
+    refused, long, flagged = Guard(address, format="openai-moderation").check_each(asked)
+    assert isinstance(refused, Malformed)
+    assert refused.refused
+    assert refused.partial is not None
+    assert refused.partial.labels == Labels(prompt_harmfulness="unharmful")
+    assert isinstance(long, str)
+    assert long.startswith("the text does not fit the endpoint: ")
+    assert isinstance(flagged, Verdict)
+    assert flagged.labels.prompt_harmfulness == "harmful"
+
+
 def test_moderation_needs_an_address() -> None:
     with pytest.raises(InputError, match="expected a server's address that starts with http://, found ''"):
         Guard(format="openai-moderation").check("Hello")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from guardreasoner.errors import InputError
 from guardreasoner.interchange.cells import CellRows
-from guardreasoner.jsonl import Json, write_objects
+from guardreasoner.jsonl import Json, make_folder, write_objects
 from guardreasoner.run import write_whole
 from guardreasoner.types import Exchange, Malformed, Sample, Task, Verdict
 
@@ -21,7 +21,7 @@ CONFIG = "run.yaml"
 
 def export(cells: Sequence[CellRows], folder: Path) -> tuple[list[CellRows], list[CellRows]]:
     """Write the cells and `run.yaml`, which runs the embedded guard on them; returns (written, left out)."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     kept = [cell for cell in cells if cell.task is not Task.RESPONSE_REFUSAL]
     for cell in kept:
         write_objects(folder / f"{cell.name}.jsonl", [row(sample, cell.task) for sample in cell.samples])
