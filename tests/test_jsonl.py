@@ -99,3 +99,13 @@ def test_a_folder_where_a_file_stands_is_an_input_error(tmp_path: Path) -> None:
     make_folder(tmp_path / "new" / "below")
     make_folder(tmp_path / "new" / "below")
     assert (tmp_path / "new" / "below").is_dir()
+
+
+def test_a_journal_can_be_written_anew_and_goes_on(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        journal.append([{"a": 1}, {"a": 2}])
+        journal.replace({"a": row["a"] * 10} for row in list(journal.read()))
+        journal.append([{"a": 3}])
+        assert list(journal.read()) == [{"a": 10}, {"a": 20}, {"a": 3}]
+        with pytest.raises(InputError, match="in use by another process"):
+            Journal(tmp_path / "journal")

@@ -50,9 +50,12 @@ def compare(
     if html is not None:
         from guardreasoner.cli.report import content_of
         from guardreasoner.report.page import compare_page
+        from guardreasoner.report.page.significance import significance
         from guardreasoner.run import write_whole
 
-        write_whole(html, compare_page(content_of(a, protocol, mode=mode_a), content_of(b, protocol, mode=mode_b)))
+        sides = content_of(a, protocol, mode=mode_a), content_of(b, protocol, mode=mode_b)
+        called = f"{sides[0].evaluation.model} (A)", f"{sides[1].evaluation.model} (B)"
+        write_whole(html, compare_page(*sides, names=called, tests=significance(found)))
     if json:
         print(found.model_dump_json(indent=2))
     else:
