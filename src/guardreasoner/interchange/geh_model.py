@@ -50,12 +50,12 @@ class GuardAdapter(_base.ModelAdapter):
         ]
 
     def _prediction(self, id: str, exchange: Exchange, read: Verdict | Malformed | str, threshold: float) -> Any:
-        score = unsafe(read, exchange)
+        score, usage = unsafe(read, exchange), None if isinstance(read, str) else read.usage
         return _schemas.NormalizedPrediction(
             sample_id=id,
             unsafe_score=score,
             unsafe_label=score >= threshold,
             threshold=threshold,
-            latency_ms=1000 * (read.usage.seconds or 0.0) if isinstance(read, Verdict) and read.usage else 0.0,
+            latency_ms=1000 * (usage.seconds or 0.0) if usage else 0.0,
             metadata={} if isinstance(read, Verdict) else {"problem": read if isinstance(read, str) else read.reason},
         )
