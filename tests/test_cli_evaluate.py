@@ -163,3 +163,11 @@ def test_output_that_is_a_file_is_one_sentence(model: Path, data: Path, tmp_path
     (tmp_path / "file").write_text("", encoding="utf-8")
     said = invoke("--model", model, "--data", data, "--mode", "fast", "--output", tmp_path / "file")
     assert "cannot make the folder" in str(said.exception)
+
+
+def test_sets_that_would_share_a_file_are_refused(model: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "my rows.jsonl", tmp_path / "my-rows.jsonl"]
+    for path in paths:
+        path.write_text(json.dumps({"prompt": "Hi.", "prompt_harmfulness": "unharmful"}), encoding="utf-8")
+    said = invoke("--model", model, "--file", paths[0], "--file", paths[1], "--output", tmp_path / "out")
+    assert "share one file" in str(said.exception)

@@ -15,8 +15,8 @@ from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.report.judged import Judged, cell_of
 from guardreasoner.report.kept import read_judged
+from guardreasoner.spreading import fit, shorten
 from guardreasoner.stages.evaluate import draw, evaluate
-from guardreasoner.stages.judge import fit, shorten
 from guardreasoner.types import Completion, Harmfulness
 
 

@@ -146,6 +146,10 @@ def _judged_by(guard: Guard, chosen: Chosen) -> Chosen:
             f"nothing to judge: {guard.format.name} judges {names}, and no set that was asked is about that"
         )
     stems = {each.stem for each in asked}
+    files: dict[str, str] = {}
+    for stem in sorted(stems):
+        if (other := files.setdefault(file_name(stem), stem)) != stem:
+            raise InputError(f"{other!r} and {stem!r} share one file, expected names that differ in a letter")
     return replace(chosen, asked=asked, sets={stem: rows for stem, rows in chosen.sets.items() if stem in stems})
 
 
