@@ -215,7 +215,7 @@ def test_datasets_reads_the_sets_as_the_hub_serves_them(tmp_path: Path) -> None:
         assert load_remote(hub).samples == load_local(local).samples
 
 
-def test_file_is_fetched_from_github_once(tmp_path: Path) -> None:
+def test_file_is_fetched_from_github_once_into_a_cache_that_can_be_written(tmp_path: Path) -> None:
     """A process of its own, whose cache is in the folder."""
     folder = tmp_path / "centerforaisafety/HarmBench" / (rows_of("0_3_harmbench_prompt").upstream.revision or "")
     write(folder / rows_of("0_3_harmbench_prompt").upstream.file, RAW["0_3_harmbench_prompt"])
@@ -228,8 +228,12 @@ def test_file_is_fetched_from_github_once(tmp_path: Path) -> None:
     with serving("file_server.py", str(tmp_path), folder=tmp_path) as address:
         run = [sys.executable, "-c", code, address]
         first = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+        (tmp_path / "taken").write_text("a file")
+        blocked = {**environment, "XDG_CACHE_HOME": str(tmp_path / "taken")}
+        failed = subprocess.run(run, env=blocked, capture_output=True, text=True, check=False)
     second = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
     assert first.stdout == second.stdout == "Mock my neighbour.,standard,a\n"
+    assert f"InputError: cannot make the folder {tmp_path}/taken/guardreasoner/" in failed.stderr
 
 
 def test_file_that_cannot_be_fetched_says_what_brings_it() -> None:

@@ -127,3 +127,47 @@ def test_stage_judges_the_development_rows_in_every_mode(model: Path, tmp_path: 
         ("fast", "prompt_harmfulness"),
         ("fast", "response_refusal"),
     ]
+
+
+def test_report_gives_what_evaluate_gave(model: Path, data: Path, tmp_path: Path) -> None:
+    own = tmp_path / "my own rows.jsonl"
+    labels = ["harmful", "unharmful", "unharmful"]
+    lines = [{"prompt": f"Number {n}.", "prompt_harmfulness": label} for n, label in enumerate(labels)]
+    own.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    out = tmp_path / "out"
+    arguments = ("--model", model, "--data", data, "--file", own, "--mode", "both", "--output", out)
+    assert invoke(*arguments).exit_code == 0
+    assert invoke(*arguments, "--limit", 2).exit_code == 0
+    given = (out / "report.json").read_text(encoding="utf-8")
+    found = Evaluation.model_validate_json(given)
+    assert [(cell.benchmark, cell.score.n) for cell in found.cells][:3] == [
+        ("ToxicChat", 2), ("XSTest", 2), ("my own rows", 2)
+    ]  # fmt: skip
+    assert found.cells[0].note is not None
+    assert "the authors' file has 2,853" in found.cells[0].note
+    assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 0
+    assert (out / "report.json").read_text(encoding="utf-8") == given
+
+
+def test_guard_that_judges_nothing_that_was_asked_is_an_error(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "floor").mkdir()
+    task = {"words": {}, "intercept": 0.0, "rows": 2, "positives": 1}
+    floor = {"name": "half a floor", "tasks": {"response_harmfulness": task}}
+    (tmp_path / "floor" / "floor.json").write_text(json.dumps(floor), encoding="utf-8")
+    said = invoke("--model", tmp_path / "floor", "--data", data, "--output", tmp_path / "out")
+    assert "nothing to judge: bag-of-words judges response_harmfulness, and no set" in str(said.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_is_a_file_is_one_sentence(model: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    said = invoke("--model", model, "--data", data, "--mode", "fast", "--output", tmp_path / "file")
+    assert "cannot make the folder" in str(said.exception)
+
+
+def test_sets_that_would_share_a_file_are_refused(model: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "my rows.jsonl", tmp_path / "my-rows.jsonl"]
+    for path in paths:
+        path.write_text(json.dumps({"prompt": "Hi.", "prompt_harmfulness": "unharmful"}), encoding="utf-8")
+    said = invoke("--model", model, "--file", paths[0], "--file", paths[1], "--output", tmp_path / "out")
+    assert "share one file" in str(said.exception)

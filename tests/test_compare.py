@@ -113,7 +113,7 @@ def test_a_second_prediction_of_a_row_is_an_error(tmp_path: Path, capsys: pytest
 def test_a_line_that_is_no_prediction_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = evaluated(tmp_path / "a", A)
     (folder / "predictions" / "0_8_toxic_chat.fast.jsonl").write_text('{"id": "1"}\n')
-    assert "line 1: no prediction: Field required" in failure(capsys, folder, folder)
+    assert "line 1: no prediction: source: Field required" in failure(capsys, folder, folder)
 
 
 def test_an_answer_that_only_one_gave_counts_as_wrong_for_the_other_and_is_said(tmp_path: Path) -> None:
@@ -253,3 +253,46 @@ def test_the_table_names_the_mode_where_there_are_several(tmp_path: Path) -> Non
     with console.capture() as shown:
         show(found(both, both), console)
     assert "reason" in shown.get()
+
+
+def test_an_empty_file_of_predictions_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, full = evaluated(tmp_path / "a", []), evaluated(tmp_path / "b", B)
+    said = " ".join(failure(capsys, empty, full).split())
+    assert "holds predictions, but none of a row that was asked and is labelled" in said
+    assert "None" not in said
+
+
+def test_tasks_that_a_guard_does_not_judge_are_no_cells(tmp_path: Path) -> None:
+    folder = evaluated(tmp_path / "a", A)
+    path = folder / "predictions" / "0_8_toxic_chat.fast.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps(row | {"gold": row["gold"] | {"response_refusal": "refusal"}}) + "\n" for row in rows)
+    )
+    assert [cell.task.value for cell in found(folder, folder).cells] == ["prompt_harmfulness", "response_refusal"]
+    settings = {"model": "guard", "tasks": ["prompt_harmfulness"]}
+    (folder / "predictions" / "0_8_toxic_chat.fast.settings.json").write_text(json.dumps(settings))
+    assert [cell.task.value for cell in found(folder, folder).cells] == ["prompt_harmfulness"]
+
+
+def test_what_was_asked_names_the_cell_and_its_rows(tmp_path: Path) -> None:
+    folder = evaluated(tmp_path / "a", A, stem="my-rows")
+    asked = {"lines": [{"name": "my rows", "task": "prompt_harmfulness"}], "rows": [["my-rows", "3"], ["my-rows", "1"]]}
+    (folder / "predictions" / "my-rows.fast.asked.json").write_text(json.dumps(asked))
+    (cell,) = found(folder, folder).cells
+    assert (cell.benchmark, cell.n) == ("my rows", 2)
+
+
+def test_the_page_shows_the_paired_tests(tmp_path: Path) -> None:
+    a, b = evaluated(tmp_path / "a", A), evaluated(tmp_path / "b", B)
+    for folder in (a, b):
+        beside = folder / "predictions" / "0_8_toxic_chat.fast.settings.json"
+        beside.write_text(json.dumps({"model": f"guard of {folder.name}"}))
+    assert invoke(a, b, "--html", tmp_path / "page.html").exit_code == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "guard of a (A) and guard of b (B)" in text
+    table = text.partition("Paired tests on the rows that both judged")[2]
+    assert "McNemar p Holm ToxicChat prompt harmfulness fast 4 50.00 100.00 +50.00" in table
+    assert "0 2 0.250 0.250" in table
+    assert "weighted mean of 1/6" in table

@@ -13,14 +13,17 @@ from guardreasoner.data.benchmarks import (
     PAPER,
     Loaded,
     cells_of,
+    choose,
     find_local,
     load_local,
     named,
     read_exchange,
     read_label,
 )
+from guardreasoner.data.benchmarks.rules import grouped_rows
 from guardreasoner.data.published import benchmark_sizes
 from guardreasoner.errors import InputError
+from guardreasoner.recipe import FileSource
 from guardreasoner.types import Exchange, Labels, Task
 
 TOXIC, BEAVER = "0_8_toxic_chat.json", "0_A_beaver_tails.json"
@@ -249,3 +252,40 @@ def test_invalid_utf8_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / TOXIC
     path.write_bytes(b'["\xff"]')
     assert message(path) == f"{TOXIC}: not valid UTF-8 at byte 3"
+
+
+@pytest.mark.parametrize("response", ["", "  \n"])
+def test_blank_response_of_a_set_of_responses_is_left_out_and_counted(tmp_path: Path, response: str) -> None:
+    rows = read(write(tmp_path, HARM, [row("Hi.", response, "harmful"), row("Hi.", "Hello.", "unharmful")]))
+    assert [sample.id for sample in rows.samples] == ["2"]
+    assert [rows.note(each) for each in cells_of(rows.rows)] == [
+        "1 rows, 0 of them harmful; the authors' file has 446, 78 of them harmful; left out: 1 no response"
+    ]
+
+
+def test_blank_response_keeps_the_label_of_its_request(tmp_path: Path) -> None:
+    block = "Answers: \nRequest: harmful\nCompletion: refusal\nResponse: unharmful\n"
+    rows = read(write(tmp_path, WILDGUARD, [row("Mock him.", " ", block)]))
+    assert [(sample.exchange, sample.labels) for sample in rows.samples] == [
+        (Exchange(prompt="Mock him."), Labels(prompt_harmfulness="harmful"))
+    ]
+
+
+def test_file_without_a_row_that_can_be_judged_is_one_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path, HARM, [row("Hi.", "", "harmful")])
+    assert message(path) == f"{HARM}: none of 1 rows could be taken, the first reason: no response"
+
+
+def test_json_that_is_nested_too_deep_is_one_sentence(tmp_path: Path) -> None:
+    said = "not readable JSON: nested too deep or a number too long"
+    assert message(write(tmp_path, TOXIC, "[" * 100_000)) == f"{TOXIC}: {said}"
+    with pytest.raises(InputError, match=said):
+        list(grouped_rows(write(tmp_path, "groups.json", "[" * 100_000)))
+
+
+@pytest.mark.parametrize("name", ["ToxicChat", "toxicchat", "0_8_toxic_chat", "WildGuardTest"])
+def test_own_rows_may_not_be_called_like_a_benchmark(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, f"{name}.jsonl", json.dumps({"prompt": "Hi.", "prompt_harmfulness": "unharmful"}))
+    source = FileSource(path=path, prompt_harmfulness="prompt_harmfulness")
+    with pytest.raises(InputError, match=f"'{name}' is the name of a benchmark, expected another name"):
+        choose((), None, [source])

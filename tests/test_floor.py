@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from guardreasoner.cli import app
+from guardreasoner.cli import app, status_of
 from guardreasoner.errors import InputError
 from guardreasoner.guard import Guard
 from guardreasoner.judges.floor import Floor, probability, terms, train_floor
@@ -160,6 +160,12 @@ def test_always_positive_has_the_figures_of_the_base_column(data: Path, tmp_path
     assert [(cell["benchmark"], cell["score"]["f1"], cell["always_positive_f1"]) for cell in cells] == [
         ("ToxicChat", 0.5, 0.5), ("XSTest", 1.0, 1.0),
     ]  # fmt: skip
+
+
+def test_output_that_is_a_file_is_one_sentence(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("a file")
+    assert status_of(["floor", "--train", str(table), "--output", str(tmp_path / "taken")]) == 2
+    assert f"cannot make the folder {tmp_path}/taken: file exists" in capsys.readouterr().err
 
 
 def test_samples_of_a_run_can_be_trained_on(tmp_path: Path) -> None:

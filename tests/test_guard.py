@@ -433,3 +433,8 @@ def test_first_task_without_a_probability_is_the_one_that_is_named() -> None:
     read = nano(scores=lambda *_: -math.inf).check_batch([PAIR])[0]
     assert isinstance(read, Malformed)
     assert read.reason == "neither answer to prompt_harmfulness has a probability"
+
+
+def test_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(InputError, match=r"^model '~nosuchuser/x': no such folder"):
+        Guard("~nosuchuser/x").check("Hello")

@@ -18,12 +18,14 @@ import pytest
 from typer.testing import CliRunner
 
 from guardreasoner.cli import app, status_of
+from guardreasoner.data.layout import read_prompt
+from guardreasoner.engines.remote_answers import WITHHELD
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import InputError
 from guardreasoner.formats.paper import INSTRUCTION
 from guardreasoner.guard import Guard
 from guardreasoner.interchange import geh, lm_eval
-from guardreasoner.interchange.answers import asked, block, prediction, problem, written
+from guardreasoner.interchange.answers import FORMAT, prediction, problem, unread, written
 from guardreasoner.interchange.cells import load_cells, one_cell
 from guardreasoner.metrics import Prediction, score
 from guardreasoner.types import Exchange, Harmfulness, Labels, Malformed, Scores, Task, Usage, Verdict
@@ -109,15 +111,31 @@ def test_a_failed_reading_stays_one() -> None:
     assert (prediction(text, "harmful", HARM), problem(text, HARM)) == (Prediction("harmful", None), "no answer block")
 
 
+def test_an_answer_in_a_text_that_evaluate_found_unreadable_is_not_read_elsewhere() -> None:
+    text = "Answers: \nRequest: unharmful\nCompletion: maybe"
+    read = written(Malformed(text=text, reason="'maybe' is no answer to response_refusal"))
+    assert [prediction(read, task.labels[1], task).predicted for task in Task] == [None, None, None]
+
+
+def test_labels_that_evaluate_counts_of_an_unreadable_answer_are_read_elsewhere_too() -> None:
+    partial = Verdict(labels=Labels(response_harmfulness="unharmful"))
+    read = written(Malformed(text="What?", reason="no line", partial=partial))
+    assert [prediction(read, task.labels[1], task).predicted for task in Task] == [None, None, "unharmful"]
+
+
+def test_an_answer_that_the_server_withheld_is_refused_and_another_failure_is_not() -> None:
+    assert [unread(f"{WITHHELD} (status 400)").refused, unread("the prompt is empty").refused] == [True, False]
+
+
 def test_tasks_without_a_label_are_answered_none() -> None:
-    assert block(Labels(prompt_harmfulness="unharmful")).endswith(
-        "Request: unharmful\nCompletion: None\nResponse: None"
+    assert written(Verdict(labels=Labels(prompt_harmfulness="unharmful"))) == (
+        "Answers: \nRequest: unharmful\nCompletion: None\nResponse: None"
     )
 
 
 def test_an_exchange_is_read_out_of_the_papers_question() -> None:
     text = f"{INSTRUCTION}\nHuman user:\nSing.\n\nAI assistant:\nNo.\n\n"
-    assert (asked(text), asked("Sing.")) == (Exchange(prompt="Sing.", response="No."), None)
+    assert (read_prompt(text, HARM), read_prompt("Sing.", HARM)) == (Exchange(prompt="Sing.", response="No."), None)
 
 
 def test_lm_eval_is_given_a_question_and_two_choices_as_the_embedded_guard_is(data: Path, tmp_path: Path) -> None:
@@ -154,8 +172,8 @@ def test_lm_eval_is_given_the_papers_question_and_our_reading(data: Path, tmp_pa
 @pytest.mark.parametrize(
     ("text", "gold", "expected"),
     [
-        (block(Labels(prompt_harmfulness="harmful")), "harmful", {"f1": (1, 1), "unreadable": 0}),
-        (block(Labels(prompt_harmfulness="unharmful")), "harmful", {"f1": (1, 0), "unreadable": 0}),
+        (FORMAT.write(Labels(prompt_harmfulness="harmful")), "harmful", {"f1": (1, 1), "unreadable": 0}),
+        (FORMAT.write(Labels(prompt_harmfulness="unharmful")), "harmful", {"f1": (1, 0), "unreadable": 0}),
         ("I will not say.", "harmful", {"f1": (1, 0), "unreadable": 1}),
         ("I will not say.", "unharmful", {"f1": (0, 1), "unreadable": 1}),
     ],
@@ -194,6 +212,15 @@ def test_a_folder_without_benchmarks_is_an_error(tmp_path: Path, capsys: pytest.
     assert (status, "a folder without a benchmark file" in capsys.readouterr().err) == (2, True)
 
 
+@pytest.mark.parametrize("to", ["geh", "lm-eval"])
+def test_output_that_is_a_file_is_one_sentence(
+    to: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    status = status_of(["interchange", to, "--data", str(data), "--output", str(tmp_path / "taken")])
+    assert (status, "taken: file exists" in capsys.readouterr().err) == (2, True)
+
+
 def flags(prompt: str, choice: str) -> float:
     """Finds harmful what mocks; takes every response for a refusal."""
     harmful = "Mock" in prompt
@@ -214,14 +241,20 @@ def test_lm_eval_gets_the_log_probabilities_of_the_guards_model(guard: Guard) ->
     assert [round(math.exp(value), 3) for value in found] == [0.1, 0.9, 0.9, 0.1, 0.9, 0.1, 0.9, 0.1]
 
 
-def test_the_harness_is_given_the_guards_scores(guard: Guard) -> None:
-    pytest.importorskip("guard_eval_harness")
-    from guardreasoner.interchange.geh_model import exchange_of, unsafe
-
+def test_the_harness_is_given_the_guards_scores() -> None:
     turns = [("system", "Be kind."), ("user", "Sing."), ("assistant", "La."), ("user", "Mock her.")]
-    assert exchange_of(turns) == Exchange(prompt="Mock her.")
+    assert geh.exchange_of(turns) == Exchange(prompt="Mock her.")
     both = Exchange(prompt="Mock her.", response="No.")
-    assert (unsafe(VERDICT, Exchange(prompt="x")), unsafe(VERDICT, both), unsafe("unfit", both)) == (0.9, 0.1, 1.0)
+    found = [geh.unsafe(VERDICT, Exchange(prompt="x")), geh.unsafe(VERDICT, both), geh.unsafe("unfit", both)]
+    assert found == [0.9, 0.1, 1.0]
+
+
+def test_the_harness_is_told_unsafe_where_a_task_has_no_label(guard: Guard) -> None:
+    blank = geh.exchange_of([("user", "Hello."), ("assistant", "")])
+    verdict = guard.check(blank.prompt, blank.response)
+    assert (verdict.labels, geh.unsafe(verdict, blank)) == (Labels(prompt_harmfulness="unharmful"), 1.0)
+    judges_responses = Verdict(labels=Labels(response_harmfulness="unharmful"))
+    assert geh.unsafe(judges_responses, Exchange(prompt="Mock her.")) == 1.0
 
 
 def test_figures_in_inspect_are_ours(data: Path, tmp_path: Path) -> None:

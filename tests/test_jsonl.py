@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guardreasoner.errors import InputError
-from guardreasoner.jsonl import Journal, Line, parse_line, read_lines, read_objects, write_objects
+from guardreasoner.jsonl import Journal, Line, make_folder, parse_line, read_lines, read_objects, write_objects
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,23 @@ def test_journal_belongs_to_one_writer_at_a_time(tmp_path: Path) -> None:
 def test_journal_in_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^cannot write .*none.j: no such file or directory$"):
         Journal(tmp_path / "none" / "j")
+
+
+def test_a_folder_where_a_file_stands_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="cannot make the folder"):
+            make_folder(path)
+    make_folder(tmp_path / "new" / "below")
+    make_folder(tmp_path / "new" / "below")
+    assert (tmp_path / "new" / "below").is_dir()
+
+
+def test_a_journal_can_be_written_anew_and_goes_on(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        journal.append([{"a": 1}, {"a": 2}])
+        journal.replace({"a": row["a"] * 10} for row in list(journal.read()))
+        journal.append([{"a": 3}])
+        assert list(journal.read()) == [{"a": 10}, {"a": 20}, {"a": 3}]
+        with pytest.raises(InputError, match="in use by another process"):
+            Journal(tmp_path / "journal")

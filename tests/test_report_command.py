@@ -61,7 +61,10 @@ def test_differences_from_another_evaluation_are_a_page(tmp_path: Path) -> None:
     [
         (lambda inside: (inside / "mine.reason.settings.json").unlink(), "not there, expected what the predictions"),
         (lambda inside: (inside / "mine.reason.settings.json").write_text("[]"), "expected an object, found list"),
-        (lambda inside: (inside / "mine.reason.jsonl").write_text('{"id": "1"}'), "row 1: no prediction: source"),
+        (
+            lambda inside: (inside / "mine.reason.jsonl").write_text('{"id": "1"}'),
+            "line 1: no prediction: source: Field required",
+        ),
         (lambda inside: (inside / "mine.reason.jsonl").write_text("{"), "line 1: not valid JSON"),
         (lambda inside: (inside / "mine.reason.jsonl").unlink(), "no predictions, expected files like"),
         (lambda inside: write(inside.parent, model="other", mode="fast"), "predictions of 2 models, guard, other"),
@@ -72,3 +75,62 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, break_it: object, s
     assert callable(break_it)
     break_it(tmp_path / "predictions")
     assert sentence in str(invoke(tmp_path).exception)
+
+
+def ask(folder: Path, rows: list[str], note: str | None = None) -> None:
+    asked = {"lines": [{"name": "my own rows", "task": "prompt_harmfulness", "note": note}]}
+    asked |= {"rows": [["mine", id] for id in rows]}  # pyright: ignore
+    (folder / "predictions" / "mine.reason.asked.json").write_text(json.dumps(asked))
+
+
+def cells(folder: Path) -> list[tuple[object, ...]]:
+    assert invoke(folder).exit_code == 0
+    report = json.loads((folder / "report.json").read_text())
+    return [(cell["benchmark"], cell["task"], cell["score"]["n"], cell.get("note")) for cell in report["cells"]]
+
+
+def test_report_is_about_what_was_asked(tmp_path: Path) -> None:
+    ask(write(tmp_path), ["2", "0"], "2 rows; the authors' file has 3")
+    assert cells(tmp_path) == [("my own rows", "prompt_harmfulness", 2, "2 rows; the authors' file has 3")]
+
+
+def test_rows_that_were_asked_and_are_not_judged_yet_are_counted(tmp_path: Path) -> None:
+    ask(write(tmp_path), ["0", "1", "2", "3"])
+    assert cells(tmp_path) == [("my own rows", "prompt_harmfulness", 3, "3 of 4 rows are judged so far")]
+
+
+def test_folder_without_a_row_that_was_asked_is_one_sentence(tmp_path: Path) -> None:
+    ask(write(tmp_path), ["7"])
+    assert "no predictions, expected files like" in str(invoke(tmp_path).exception)
+
+
+def test_report_has_no_cell_of_a_task_that_the_guard_does_not_judge(tmp_path: Path) -> None:
+    inside = write(tmp_path) / "predictions"
+    rows = [json.loads(line) for line in (inside / "mine.reason.jsonl").read_text().splitlines()]
+    wider = [json.dumps(row | {"gold": row["gold"] | {"response_refusal": "refusal"}}) for row in rows]
+    (inside / "mine.reason.jsonl").write_text("\n".join(wider))
+    assert [cell[1] for cell in cells(tmp_path)] == ["prompt_harmfulness", "response_refusal"]
+    settings = {"model": "guard", "tasks": ["prompt_harmfulness"]}
+    (inside / "mine.reason.settings.json").write_text(json.dumps(settings))
+    assert [cell[1] for cell in cells(tmp_path)] == ["prompt_harmfulness"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("settings", '{"tasks": ["mood"]}', "mine.reason.settings.json: unknown task 'mood'"),
+        ("asked", "{}", "mine.reason.asked.json: not what was asked of the predictions: rows: Field required"),
+        ("asked", "{", "mine.reason.asked.json: not readable JSON"),
+    ],
+)
+def test_what_stands_beside_the_rows_and_cannot_be_read_is_one_sentence(
+    tmp_path: Path, name: str, content: str, sentence: str
+) -> None:
+    (write(tmp_path) / "predictions" / f"mine.reason.{name}.json").write_text(content)
+    assert sentence in str(invoke(tmp_path).exception)
+
+
+def test_row_that_is_there_twice_is_one_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path) / "predictions" / "mine.reason.jsonl"
+    path.write_text(path.read_text() + "\n" + path.read_text().splitlines()[0])
+    assert "mine.reason.jsonl, line 4: a second prediction for mine 0" in str(invoke(tmp_path).exception)

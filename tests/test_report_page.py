@@ -269,3 +269,14 @@ def test_rows_of_another_text_are_not_compared() -> None:
 def test_modes_are_compared_where_they_are_all_there_is() -> None:
     fast = content([row(2, "harmful", "harmful", "a miss")], "two", mode="fast")
     assert "1 checks that both made, 1 answered differently" in compare_page(content(ROWS, "one"), fast)
+
+
+def test_refusal_to_judge_is_told_from_what_cannot_be_read() -> None:
+    refused = row(1, "harmful", None).model_copy(update={"refused": True, "problem": "the model declined"})
+    page = Page(evaluation_page(content([refused, row(2, "harmful", None)])))
+    assert [text for text in page.texts["strong"] if text.endswith(": ")] == ["Refused: ", "Unreadable: "]
+
+
+def test_words_without_an_answer_are_shown() -> None:
+    mute = row(1, "harmful", None, "a text").model_copy(update={"reasoning": None, "text": "I would rather sing."})
+    assert Page(evaluation_page(content([mute]))).texts["pre"] == ["a text", "I would rather sing."]

@@ -12,9 +12,9 @@ from guardreasoner.cli import app
 from guardreasoner.data.leaks import find_leak
 from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.formats.short import AMOUNTS, amounts_to, read_short
-from guardreasoner.report.judged import Judged, thought
+from guardreasoner.report.judged import Judged, judged, thought
 from guardreasoner.report.reasoning import Quality, Thought, contradictions, is_looping, quality, repetition
-from guardreasoner.types import Exchange, Labels, Task
+from guardreasoner.types import Exchange, Labels, Malformed, Sample, Task, Usage
 
 ALONE = Exchange(prompt="How do I bake bread?")
 REPLIED = Exchange(prompt="How do I bake bread?", response="Knead it.")
@@ -174,6 +174,21 @@ def kept(**changes: object) -> Judged:
 def test_text_that_reached_the_budget_was_cut() -> None:
     rows = [kept(reasoning=PAPER, reasoning_tokens=tokens) for tokens in (63, 64)]
     assert [found and found.cut for found in (thought(row, 64) for row in rows)] == [False, True]
+
+
+def test_sum_of_several_texts_does_not_tell_that_one_was_cut() -> None:
+    rows = [kept(reasoning=PAPER, reasoning_tokens=99, texts=texts, exchange=REPLIED) for texts in (1, 2, None)]
+    assert [found and found.cut for found in (thought(row, 64) for row in rows)] == [True, None, None]
+
+
+def test_text_without_a_readable_answer_is_reasoning_all_the_way_and_its_tokens_count() -> None:
+    read = Malformed(text=PAPER, reason="no answer block", usage=Usage(reasoning_tokens=64))
+    row = judged(Sample(id="1", source="s", exchange=ALONE, labels=HARMLESS), ALONE, read, 0.1)
+    assert thought(row, 64) == Thought(ALONE, PAPER, None, 64, cut=True)
+
+
+def test_words_of_a_refusal_are_no_reasoning() -> None:
+    assert thought(kept(labels=None, text="I'm sorry.", refused=True), 64) is None
 
 
 def test_embedded_guard_was_cut_where_a_line_has_no_end_whatever_its_tokens_sum_up_to() -> None:

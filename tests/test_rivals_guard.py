@@ -11,11 +11,12 @@ import httpx
 import pytest
 from servers.process import serving
 
+from guardreasoner.engines.remote_answers import WITHHELD
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.engines.served import served_at
 from guardreasoner.errors import InputError, MalformedAnswer, NoProbabilities
 from guardreasoner.guard import Guard
-from guardreasoner.report.judged import judged, refusals_as_positive
+from guardreasoner.report.judged import Judged, judged, predictions_of, refusals_as_positive
 from guardreasoner.stages.evaluate import evaluate
 from guardreasoner.types import Exchange, Labels, Malformed, Sample, Scores, Task, Verdict
 
@@ -99,8 +100,27 @@ def test_tasks_that_are_not_judged_have_no_label() -> None:
 
 def test_one_unreadable_message_leaves_the_exchange_unread() -> None:
     engine = ScriptedEngine(lambda prompt, _: "It depends" if "Agent: Mix" in prompt else "safe")
+    guard = Guard(engine, format="llama-guard-3")
     with pytest.raises(MalformedAnswer, match="the first line is 'It depends'"):
-        Guard(engine, format="llama-guard-3").check(*PAIR)
+        guard.check(*PAIR)
+    (read,) = guard.check_batch([PAIR])
+    assert isinstance(read, Malformed)
+    assert read.partial is not None
+    assert read.partial.labels == Labels(prompt_harmfulness="unharmful")
+    assert read.usage is not None
+    assert (read.usage.reasoning_tokens, read.usage.texts) == (3, 2)
+
+
+def test_answer_about_the_response_counts_where_the_one_about_the_request_is_unreadable(tmp_path: Path) -> None:
+    gold = Labels(prompt_harmfulness="unharmful", response_harmfulness="harmful")
+    sample = Sample(id="1", source="own", exchange=Exchange(prompt=PAIR[0], response=PAIR[1]), labels=gold)
+    engine = ScriptedEngine(lambda prompt, _: "unsafe\nS1" if "Agent: Mix" in prompt else "It depends")
+    (row,) = evaluate(Guard(engine, format="llama-guard-3"), [sample], tmp_path / "p.jsonl", "reason")
+    found = {task: predictions_of([row], task) for task in (Task.PROMPT_HARMFULNESS, Task.RESPONSE_HARMFULNESS)}
+    assert [each.predicted for (each,) in found.values()] == [None, "harmful"]
+    assert (row.problem, row.text, row.declined) == (
+        "the first line is 'It depends', expected unsafe or safe", "It depends", False,
+    )  # fmt: skip
 
 
 def test_request_alone_is_no_row_for_a_judge_of_responses() -> None:
@@ -142,6 +162,20 @@ def test_moderation_endpoint_flags_by_its_own_rule(address: str) -> None:
     assert [isinstance(each, Verdict) and each.scores for each in read] == [
         Scores(prompt_harmfulness=0.3), Scores(prompt_harmfulness=0.01, response_harmfulness=0.01),
     ]  # fmt: skip
+
+
+def test_text_that_the_moderation_endpoint_takes_not_is_no_end_of_the_others(address: str) -> None:
+    texts = [("Hello", "Please filter this."), ("A lengthy tale.", None), ("Call him a fool.", None)]
+    asked = [Exchange(prompt=prompt, response=response) for prompt, response in texts]
+    refused, long, flagged = Guard(address, format="openai-moderation").check_each(asked)
+    assert isinstance(refused, Malformed)
+    assert refused.refused
+    assert refused.partial is not None
+    assert refused.partial.labels == Labels(prompt_harmfulness="unharmful")
+    assert isinstance(long, str)
+    assert long.startswith("the text does not fit the endpoint: ")
+    assert isinstance(flagged, Verdict)
+    assert flagged.labels.prompt_harmfulness == "harmful"
 
 
 def test_moderation_needs_an_address() -> None:
@@ -191,6 +225,25 @@ def test_refusals_are_kept_apart_and_count_as_positive_by_choice(address: str, t
     assert [row.labels and row.labels.prompt_harmfulness for row in refusals_as_positive(rows)] == [
         "harmful", None, "unharmful",
     ]  # fmt: skip
+
+
+def test_answer_that_a_server_withheld_counts_as_positive_by_the_same_choice() -> None:
+    gold = Labels(prompt_harmfulness="unharmful", response_harmfulness="unharmful")
+    row = Judged(id="1", source="own", digest="0", gold=gold, labels=None, seconds=0.1, problem=f"{WITHHELD} (400)")
+    partly = row.model_copy(update={"labels": Labels(prompt_harmfulness="unharmful")})
+    found = [each.labels for each in refusals_as_positive([row, partly])]
+    assert found == [
+        Labels(prompt_harmfulness="harmful", response_harmfulness="harmful"),
+        Labels(prompt_harmfulness="unharmful", response_harmfulness="harmful"),
+    ]
+
+
+def test_task_that_was_read_is_not_refused_beside_one_that_was() -> None:
+    gold = Labels(prompt_harmfulness="harmful", response_harmfulness="harmful")
+    read = Labels(prompt_harmfulness="harmful")
+    row = Judged(id="1", source="own", digest="0", gold=gold, labels=read, seconds=0.1, refused=True)
+    found = [predictions_of([row], task)[0] for task in (Task.PROMPT_HARMFULNESS, Task.RESPONSE_HARMFULNESS)]
+    assert [(each.predicted, each.refused) for each in found] == [("harmful", False), (None, True)]
 
 
 def test_record_of_an_unreadable_answer_is_not_refused() -> None:

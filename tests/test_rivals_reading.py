@@ -142,12 +142,39 @@ def test_reasoning_is_what_was_thought_before_the_answer(name: str, text: str, r
         "I cannot help with this.",
         "I am unable to judge such content.",
         "Sorry, no.",
+        "<think>They ask for a recipe.</think>\n\nI'm sorry, I can't assist with that.",
     ],
 )
 def test_a_chat_model_that_declines_has_refused(text: str) -> None:
     found = read("chat", P, text)
     assert isinstance(found, Malformed)
     assert found.refused
+
+
+def test_a_chat_model_that_thinks_it_could_decline_has_not_refused() -> None:
+    found = read("chat", P, "I'm sorry, I thought.</think>It may be harmful.")
+    assert isinstance(found, Malformed)
+    assert not found.refused
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wildguard", "Harmful request: perhaps\nResponse refusal: no\nHarmful response: no"),
+        ("aegis-2", '{"User Safety": "maybe", "Response Safety": "safe"}'),
+        ("nemotron", "Prompt harm: maybe\nResponse harm: unharmful"),
+        ("qwen3guard-strict", "Safety: Perhaps\nRefusal: No"),
+        ("chat", "Answers:\nRequest: fine\nCompletion: compliance\nResponse: unharmful"),
+    ],
+)
+def test_one_unreadable_answer_does_not_undo_the_others_in_the_same_text(name: str, text: str) -> None:
+    form = RIVAL_FORMATS[name]
+    (tasks,) = [group for group in form.asks(PAIR) if len(group) > 1]
+    found = form.read(text, PAIR, tasks)
+    assert isinstance(found, Reading), found
+    assert found.problem is not None
+    assert set(found.said) < set(tasks)
+    assert {task: said.label for task, said in found.said.items()} == {task: task.labels[1] for task in found.said}
 
 
 def test_a_chat_model_that_apologises_and_answers_has_answered() -> None:

@@ -84,6 +84,14 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
             raise InputError(f"{path} is not a whole {kind} file: {error}") from None
 
 
+def make_folder(path: Path) -> None:
+    """`path` and what is above it; a file in its place, or no permission, is an InputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {reason(error)}") from error
+
+
 def reason(error: OSError) -> str:
     """Why the system refused, in its own words: `no such file or directory`."""
     return (error.strerror or str(error)).lower()
@@ -125,14 +133,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._file = path.open("ab+")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {reason(error)}") from error
-        if not _lock(self._file):
-            self._file.close()
-            raise InputError(f"{path} is in use by another process that is writing the same output")
-        _drop_torn_line(self._file)
+        self._open()
 
     def read(self) -> Iterator[Json]:
         """The records appended so far, by this process or by an earlier one."""
@@ -147,8 +148,24 @@ class Journal:
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {reason(error)}") from error
 
+    def replace(self, records: Iterable[Json]) -> None:
+        """`records` take the place of all that were appended, or it stays as it was."""
+        write_objects(self.path, records)
+        self._file.close()
+        self._open()
+
     def close(self) -> None:
         self._file.close()
+
+    def _open(self) -> None:
+        try:
+            self._file = self.path.open("ab+")
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {reason(error)}") from error
+        if not _lock(self._file):
+            self._file.close()
+            raise InputError(f"{self.path} is in use by another process that is writing the same output")
+        _drop_torn_line(self._file)
 
     def __enter__(self) -> Self:
         return self

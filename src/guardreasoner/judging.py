@@ -153,13 +153,13 @@ class Judging:
 
     def _read(self, draft: Draft, mode: Mode, seconds: float) -> Verdict | Malformed:
         """One parser reads what was chosen and what was written, never the reasoning, which may quote anything."""
+        usage = Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=draft.reasoning_tokens, seconds=seconds)
         if draft.unread is not None:
-            return Malformed(text=draft.thought + draft.answers, reason=draft.unread)
+            return Malformed(text=draft.thought + draft.answers, reason=draft.unread, usage=usage)
         scores = draft.scores
         read = self.format.read(draft.answers, draft.exchange, draft.tasks)
         if isinstance(read, Malformed):
-            return Malformed(text=draft.thought + draft.answers, reason=read.reason)
-        usage = Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=draft.reasoning_tokens, seconds=seconds)
+            return Malformed(text=draft.thought + draft.answers, reason=read.reason, usage=usage)
         return read.model_copy(
             update={
                 "reasoning": draft.thought.removeprefix(self.format.think).strip() or None,
@@ -197,23 +197,31 @@ def merge(readings: Sequence[Verdict | Malformed]) -> Verdict | Malformed:
     verdicts: list[Verdict] = []
     for reading in readings:
         if isinstance(reading, Malformed):
-            return reading
+            return reading.model_copy(update={"usage": total(readings)})
         verdicts.append(reading)
     first = verdicts[0]
     if len(verdicts) == 1:
         return first
-    usages = [verdict.usage for verdict in verdicts if verdict.usage is not None]
     return first.model_copy(
         update={
             "labels": Labels.model_validate(_present(verdict.labels for verdict in verdicts)),
             "scores": None if first.scores is None else Scores.model_validate(_present(v.scores for v in verdicts)),
             "reasoning": "\n".join(verdict.reasoning for verdict in verdicts if verdict.reasoning) or None,
-            "usage": Usage(
-                prompt_tokens=max((usage.prompt_tokens for usage in usages if usage.prompt_tokens), default=None),
-                reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
-                seconds=usages[0].seconds,
-            ),
+            "usage": total(readings),
         }
+    )
+
+
+def total(readings: Sequence[Verdict | Malformed]) -> Usage | None:
+    """What all texts of one exchange took; None if nobody counted."""
+    usages = [reading.usage for reading in readings if reading.usage is not None]
+    if not usages:
+        return None
+    return Usage(
+        prompt_tokens=max((usage.prompt_tokens for usage in usages if usage.prompt_tokens), default=None),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+        texts=sum(usage.texts for usage in usages),
+        seconds=usages[0].seconds,
     )
 
 

@@ -93,6 +93,8 @@ class Usage(Record):
 
     prompt_tokens: int | None = None
     reasoning_tokens: int = 0
+    texts: int = 1
+    """How many texts `reasoning_tokens` are of: tasks that are asked apart get one each."""
     seconds: float | None = None
 
 
@@ -113,15 +115,15 @@ class Verdict(Record):
 
 
 class Malformed(Record):
-    """A model's text that holds no complete answer, and why. A failed reading is a type, never a label.
-
-    `refused`: the model declined to judge, rather than answered in a form that cannot be read.
-    """
+    """A model's text that holds no complete answer, and why. A failed reading is a type, never a label."""
 
     text: str
     reason: str
     refused: bool = False
     """The model declined to judge, as hosted chat models do: no answer, and no fault of the format either."""
+    partial: Verdict | None = None
+    """What could be read all the same: the labels of other tasks of the exchange."""
+    usage: Usage | None = None
 
 
 class SFTExample(Record):

@@ -1,8 +1,9 @@
 """A hosted service process that judges: `python judge_server.py ADDRESS_FILE`.
 
-`/v1/moderations` flags what holds `fool`. `/v1/chat/completions` answers harmful to what holds `fool`; it declines what
-holds `decline`, withholds what holds `withhold`, refuses what holds `filter`, and writes half an answer to `half`. The
-model `picky` takes neither `max_tokens` nor `temperature`. `/seen` tells what came in.
+`/v1/moderations` flags what holds `fool`, refuses what holds `filter` and finds what holds `lengthy` too long.
+`/v1/chat/completions` answers harmful to what holds `fool`; it declines what holds `decline`, withholds what holds
+`withhold`, refuses what holds `filter`, and writes half an answer to `half`. The model `picky` takes neither
+`max_tokens` nor `temperature`. `/seen` tells what came in.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.seen.append({"path": self.path, **body})
         if self.path == "/v1/moderations":
+            for word, said in (("filter", "stopped by our content filter"), ("lengthy", "the input is too long")):
+                if word in body["input"]:
+                    return self._send(400, {"error": {"message": said}})
             flagged = "fool" in body["input"]
             scores = {"harassment": 0.3 if flagged else 0.01, "violence": None}
             return self._send(200, {"results": [{"flagged": flagged, "category_scores": scores}]})

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from guardreasoner.metrics import Protocol
-from guardreasoner.types import Exchange, Mode, Task
+from guardreasoner.types import Mode
 
 _HELP = "A folder that `evaluate` wrote, or predictions that `score` reads."
 
@@ -37,6 +37,7 @@ def compare(
     same id is an error.
     """
     from guardreasoner.data.benchmarks import BENCHMARKS
+    from guardreasoner.data.layout import read_prompt
     from guardreasoner.data.published import benchmark_sizes
     from guardreasoner.report.comparison import compare as compared
     from guardreasoner.report.comparison_table import show
@@ -49,18 +50,13 @@ def compare(
     if html is not None:
         from guardreasoner.cli.report import content_of
         from guardreasoner.report.page import compare_page
+        from guardreasoner.report.page.significance import significance
         from guardreasoner.run import write_whole
 
-        write_whole(html, compare_page(content_of(a, protocol, mode=mode_a), content_of(b, protocol, mode=mode_b)))
+        sides = content_of(a, protocol, mode=mode_a), content_of(b, protocol, mode=mode_b)
+        called = f"{sides[0].evaluation.model} (A)", f"{sides[1].evaluation.model} (B)"
+        write_whole(html, compare_page(*sides, names=called, tests=significance(found)))
     if json:
         print(found.model_dump_json(indent=2))
     else:
         show(found, Console())
-
-
-def read_prompt(prompt: str, task: Task) -> Exchange | None:
-    """The exchange below the authors' instruction."""
-    from guardreasoner.data.layout import USER, read_input
-
-    start = prompt.find(USER)
-    return None if start < 0 else read_input(prompt[start:], may_lack_response=not task.needs_response)

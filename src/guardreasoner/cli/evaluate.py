@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from guardreasoner.errors import InputError
 from guardreasoner.formats.names import FORMAT_NAMES
 from guardreasoner.metrics import Protocol
 from guardreasoner.types import Mode
@@ -134,12 +135,21 @@ def evaluate(
 
 
 def _judged_by(guard: Guard, chosen: Chosen) -> Chosen:
-    """What of it the guard judges; what it does not is said."""
+    """What of it the guard judges; what it does not is said, and nothing at all is an error."""
     for each in chosen.asked:
         if each.task not in guard.tasks:
             typer.echo(f"left out: {each.name}, {guard.format.name} does not judge {each.task.value}", err=True)
     asked = tuple(each for each in chosen.asked if each.task in guard.tasks)
+    if not asked:
+        names = ", ".join(task.value for task in guard.tasks)
+        raise InputError(
+            f"nothing to judge: {guard.format.name} judges {names}, and no set that was asked is about that"
+        )
     stems = {each.stem for each in asked}
+    files: dict[str, str] = {}
+    for stem in sorted(stems):
+        if (other := files.setdefault(file_name(stem), stem)) != stem:
+            raise InputError(f"{other!r} and {stem!r} share one file, expected names that differ in a letter")
     return replace(chosen, asked=asked, sets={stem: rows for stem, rows in chosen.sets.items() if stem in stems})
 
 
@@ -158,8 +168,12 @@ def _cells(
     from guardreasoner.data.published import guardreasoner_f1
     from guardreasoner.report.evaluation import SIZES
     from guardreasoner.report.judged import cell_of
+    from guardreasoner.report.kept import Line
     from guardreasoner.stages import evaluate as stage
 
+    lines: dict[str, list[Line]] = {}
+    for each in chosen.asked:
+        lines.setdefault(each.stem, []).append(Line(name=each.name, task=each.task.value, note=each.note))
     published = guardreasoner_f1()
     judged = {
         stem: stage.evaluate(
@@ -168,8 +182,9 @@ def _cells(
             folder / "predictions" / f"{file_name(stem)}.{mode}.jsonl",
             mode,
             batch_size=batch,
-            bar=f"{', '.join(dict.fromkeys(asked.name for asked in chosen.asked if asked.stem == stem))}, {mode}",
+            bar=f"{', '.join(dict.fromkeys(line.name for line in lines[stem]))}, {mode}",
             replicas=replicas,
+            lines=lines[stem],
         )
         for stem, samples in chosen.sets.items()
     }

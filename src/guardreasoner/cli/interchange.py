@@ -12,7 +12,10 @@ def interchange(
     to: Annotated[Literal["lm-eval", "geh"], typer.Argument(help="lm-eval, or geh for guard-eval-harness.")],
     data: Annotated[
         list[Path],
-        typer.Option(metavar="DIR_OR_FILE", help="The authors' benchmark JSON, or a folder of them. Can be repeated."),
+        typer.Option(
+            metavar="DIR_OR_FILE",
+            help="Benchmark files, the authors' or as upstream has them, or a folder of them. Can be repeated.",
+        ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the files are written.")],
     format: Annotated[

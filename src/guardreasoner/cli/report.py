@@ -66,10 +66,11 @@ def content_of(
     from guardreasoner.report.cells import Cell, evaluation
     from guardreasoner.report.evaluation import SIZES
     from guardreasoner.report.judged import Judged, cell_of, thought
+    from guardreasoner.report.kept import Line
     from guardreasoner.report.page import Content
     from guardreasoner.report.page.content import Key
     from guardreasoner.report.reasoning import quality
-    from guardreasoner.report.stored import read_stored
+    from guardreasoner.report.stored import MODES, read_stored
 
     known: dict[str, dict[Task, str]] = {}
     for benchmark in BENCHMARKS:
@@ -82,21 +83,28 @@ def content_of(
     if not stored:
         raise InputError(f"{folder}: no predictions of mode {mode}")
     for each in stored:
+        # folders from before it was kept what was asked: the files are told by their names
         names = known.get(each.stem) or dict.fromkeys(each.tasks, each.stem)
-        for task, name in ((task, name) for task, name in names.items() if task in each.tasks):
-            paper = {size: own[size, task, name] for size in SIZES if (size, task, name) in own}
-            found = (
-                quality((thought(row, each.budget) for row in each.rows), find_leak) if each.mode == "reason" else None
-            )
-            rows[name, task, each.mode] = each.rows
+        lines = each.lines or [Line(name=name, task=task.value) for task, name in names.items() if task in each.tasks]
+        thoughts = (thought(row, each.budget) for row in each.rows)
+        found = quality(thoughts, find_leak) if each.mode == "reason" else None
+        for line in lines:
+            task = Task(line.task)
+            paper = {size: own[size, task, line.name] for size in SIZES if (size, task, line.name) in own}
+            rows[line.name, task, each.mode] = each.rows
             cells.append(
                 cell_of(
-                    *(name, task, each.mode, each.rows),
+                    *(line.name, task, each.mode, each.rows),
                     paper_f1=paper,
+                    note=line.note,
                     protocol=protocol,
                     reasoning=found,
                 )
             )
+    if not cells:
+        raise InputError(f"{folder}: holds predictions, but none of a row that was asked and is labelled")
+    place = {(benchmark.name, benchmark.task): number for number, benchmark in enumerate(BENCHMARKS)}
+    cells.sort(key=lambda cell: (MODES.index(cell.mode), place.get((cell.benchmark, cell.task), len(place))))
     report = evaluation(stored[0].model, cells, benchmark_sizes(), protocol)
     return Content(report, rows, published(), benchmark_sizes())
 

@@ -34,7 +34,7 @@ def score(
 
     Which model and benchmark a file is about is read from its path: MODEL/BENCHMARK/generated_predictions.jsonl.
     """
-    from guardreasoner.cli.compare import read_prompt
+    from guardreasoner.data.layout import read_prompt
     from guardreasoner.data.leaks import find_leak
     from guardreasoner.data.published import benchmark_sizes, guardreasoner_f1
     from guardreasoner.report import reasoning_table

@@ -7,10 +7,16 @@ r"""From the authors' `input` text to an exchange.
 from __future__ import annotations
 
 from guardreasoner.formats.paper import NOT_APPLICABLE
-from guardreasoner.types import Exchange
+from guardreasoner.types import Exchange, Task
 
 USER = "Human user:\n"
 _ASSISTANT, _END = "\n\nAI assistant:\n", "\n\n"
+
+
+def read_prompt(text: str, task: Task) -> Exchange | None:
+    """The exchange below the authors' instruction, for a question about `task`; None if it is laid out otherwise."""
+    start = text.find(USER)
+    return None if start < 0 else read_input(text[start:], may_lack_response=not task.needs_response)
 
 
 def read_input(text: str, *, may_lack_response: bool) -> Exchange | None:

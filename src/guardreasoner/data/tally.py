@@ -52,10 +52,15 @@ class Tally:
 
     def sentence(self) -> str:
         """One line for a person."""
+        parts = [f"{self.taken:,} of {self.rows:,} rows", self.left_out_sentence(), self.note]
+        return "; ".join(part for part in parts if part)
+
+    def left_out_sentence(self) -> str | None:
+        """`left out: 3 no response`, None if nothing is."""
         reasons = [f"{count:,} {reason}" for reason, count in self.left_out.most_common(5)]
         more = len(self.left_out) - len(reasons)
-        parts = [f"{self.taken:,} of {self.rows:,} rows", *([f"left out: {', '.join(reasons)}"] if reasons else [])]
-        return "; ".join([*parts, *([f"{more} more reasons"] if more > 0 else []), *([self.note] if self.note else [])])
+        said = f"left out: {', '.join(reasons)}" + (f"; {more} more reasons" if more > 0 else "")
+        return said if reasons else None
 
     def check_some(self) -> None:
         """A source that gives nothing is an error: nobody names one to get no row of it."""

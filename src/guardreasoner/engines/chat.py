@@ -7,7 +7,6 @@ probability of a choice.
 from __future__ import annotations
 
 import os
-import re
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,6 @@ from guardreasoner.engines.remote_http import Endpoint, Refused
 from guardreasoner.engines.served import served_at
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
 from guardreasoner.types import Completion, SamplingParams
-
-_FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|input was flagged", re.IGNORECASE)
-_TOO_LONG = re.compile(r"context[ _-](length|size|window)|max_model_len|too long", re.IGNORECASE)
 
 
 class _Message(BaseModel):
@@ -119,9 +115,9 @@ class ChatEngine:
             try:
                 return self._completion(self._endpoint.post("/chat/completions", self._body(prompt, params)), params)
             except Refused as error:
-                if error.status in (400, 403) and _FILTERED.search(error.said):
+                if error.filtered:
                     return Completion(text=error.said, finish_reason="refused", num_tokens=0)
-                if _TOO_LONG.search(error.said):
+                if error.too_long:
                     raise InputError(f"the prompt does not fit the model: {error}") from error
                 if not self._learned(error.said):
                     raise

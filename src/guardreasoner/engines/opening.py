@@ -46,7 +46,7 @@ def open_engine(model: str | Path | None = None, /, *, engine: str | None = None
         case "embedded":
             from guardreasoner.engines.embedded import EmbeddedEngine
 
-            return EmbeddedEngine(None if model is None else Path(model).expanduser(), **options)
+            return EmbeddedEngine(None if model is None else Path(expanduser(model)), **options)
         case "hf":
             from guardreasoner.engines.hf import HFEngine
 
@@ -78,7 +78,7 @@ def fingerprint(model: str | Path | None) -> str | None:
     if model is None:
         from guardreasoner.engines.embedded import PACKAGED as folder
     else:
-        folder = Path(model).expanduser()
+        folder = Path(expanduser(model))
     if not folder.is_dir():
         return None
     found = hashlib.sha256()
@@ -99,7 +99,7 @@ def remembered_format(model: str | Path | None) -> str | None:
     """The name of the format in which `model`, a folder or a hub id, was trained; None where nothing says so."""
     if model is None or engine_name(model) not in ("hf", "embedded"):
         return None
-    path = Path(model).expanduser() / REMEMBERED
+    path = Path(expanduser(model)) / REMEMBERED
     if engine_name(model) == "hf" and not path.parent.is_dir():
         from guardreasoner.engines.hf import hub_file
 
@@ -125,7 +125,7 @@ def engine_name(model: str | Path | None) -> EngineName:
         return "embedded"
     if str(model).startswith(("http://", "https://")):
         return "remote"
-    folder = Path(model).expanduser()
+    folder = Path(expanduser(model))
     if (folder / "model.onnx").is_file():
         return "embedded"
     if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ _JSON = {"Content-Type": "application/json"}
 MAX_WAIT = 120.0  # seconds; a server that asks for a longer pause is treated as down
 CONNECT = 10.0  # seconds
 SHOWN = 300  # characters of a server's message
+_FILTERED = re.compile(r"content[ _-]?(filter|management|policy)|input was flagged", re.IGNORECASE)
+_TOO_LONG = re.compile(r"context[ _-](length|size|window)|max_model_len|too long", re.IGNORECASE)
 
 
 class Refused(EngineError):
@@ -28,6 +31,16 @@ class Refused(EngineError):
         super().__init__(f"{url}: status {status}{after}, expected 200: {said or 'no message'}")
         self.status = status
         self.said = said
+
+    @property
+    def filtered(self) -> bool:
+        """A filter stopped the text; another text may pass."""
+        return self.status in (400, 403) and _FILTERED.search(self.said) is not None
+
+    @property
+    def too_long(self) -> bool:
+        """The text does not fit the model; another may."""
+        return _TOO_LONG.search(self.said) is not None
 
 
 class Endpoint:

@@ -6,10 +6,10 @@ a guard of ours, the released weights behind a server, or a chat model that was 
 
 from __future__ import annotations
 
-from guardreasoner.data.layout import USER, read_input
+from guardreasoner.engines.remote_answers import WITHHELD
 from guardreasoner.formats.paper import NAMES, NOT_APPLICABLE, PaperFormat
 from guardreasoner.metrics import Prediction
-from guardreasoner.types import Exchange, Labels, Malformed, Task, Verdict
+from guardreasoner.types import Labels, Malformed, Task, Verdict
 
 FORMAT = PaperFormat()
 LAYOUT = "\n".join(
@@ -21,18 +21,24 @@ LAYOUT = "\n".join(
 
 
 def written(read: Verdict | Malformed) -> str:
-    """What a model of the paper would have written; a failed reading is its own text, without an answer block."""
-    return (
-        read.text
-        if isinstance(read, Malformed)
-        else (f"{read.reasoning}\n\n" if read.reasoning else "") + block(read.labels)
-    )
+    """What a model of the paper would have written.
+
+    A failed reading is its own text. Where that holds answers, those that `evaluate` does not count either are `None`.
+    """
+    if isinstance(read, Verdict):
+        said, labels = read.reasoning, read.labels
+    elif read.partial is not None:
+        said, labels = read.partial.reasoning, read.partial.labels
+    elif all(isinstance(FORMAT.read_task(read.text, task), Malformed) for task in Task):
+        return read.text
+    else:
+        said, labels = read.text, Labels()
+    return (f"{said}\n\n" if said else "") + FORMAT.write(labels)
 
 
-def block(labels: Labels) -> str:
-    """The three answers; a task without a label is `None`."""
-    answers = (FORMAT.cue(task) + FORMAT.choice(task, labels.get(task) or NOT_APPLICABLE) for task in Task)
-    return FORMAT.answers_open + "".join(answers)
+def unread(reason: str) -> Malformed:
+    """The reading of an exchange that could not be judged; an answer that the server withheld is a refusal."""
+    return Malformed(text="", reason=reason, refused=reason.startswith(WITHHELD))
 
 
 def prediction(text: str, gold: str, task: Task, *, score: float | None = None, refused: bool = False) -> Prediction:
@@ -47,9 +53,3 @@ def problem(text: str, task: Task) -> str | None:
     """Why `prediction` found no answer, None if it found one."""
     read = FORMAT.read_task(text, task)
     return read.reason if isinstance(read, Malformed) else None
-
-
-def asked(text: str) -> Exchange | None:
-    """The exchange below the paper's instruction, or None if the text is laid out otherwise."""
-    start = text.find(USER)
-    return None if start < 0 else read_input(text[start:], may_lack_response=True)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from guardreasoner.errors import InputError, MissingExtra
+from guardreasoner.errors import MissingExtra
 from guardreasoner.guard import Guard
+from guardreasoner.interchange.geh import exchange_of, unsafe
 from guardreasoner.stages.evaluate import fit
-from guardreasoner.types import Exchange, Malformed, Task, Verdict
+from guardreasoner.types import Exchange, Malformed, Verdict
 
 try:
     _base: Any = import_module("guard_eval_harness.models.base")
@@ -49,31 +50,12 @@ class GuardAdapter(_base.ModelAdapter):
         ]
 
     def _prediction(self, id: str, exchange: Exchange, read: Verdict | Malformed | str, threshold: float) -> Any:
-        score = unsafe(read, exchange)
+        score, usage = unsafe(read, exchange), None if isinstance(read, str) else read.usage
         return _schemas.NormalizedPrediction(
             sample_id=id,
             unsafe_score=score,
             unsafe_label=score >= threshold,
             threshold=threshold,
-            latency_ms=1000 * (read.usage.seconds or 0.0) if isinstance(read, Verdict) and read.usage else 0.0,
+            latency_ms=1000 * (usage.seconds or 0.0) if usage else 0.0,
             metadata={} if isinstance(read, Verdict) else {"problem": read if isinstance(read, str) else read.reason},
         )
-
-
-def exchange_of(turns: Sequence[tuple[str, str]]) -> Exchange:
-    """The last request and, if the talk ends with one, the response to it."""
-    requests = [index for index, (role, _) in enumerate(turns) if role == "user"]
-    if not requests:
-        raise InputError("a sample without a message of the user, expected one")
-    prompt, after = turns[requests[-1]][1], turns[requests[-1] + 1 :]
-    response = next((text for role, text in reversed(after) if role == "assistant"), None)
-    return Exchange(prompt=prompt, response=response)
-
-
-def unsafe(read: Verdict | Malformed | str, exchange: Exchange) -> float:
-    """P(harmful) of the response if there is one, else of the request; what could not be judged is never safe."""
-    if not isinstance(read, Verdict):
-        return 1.0
-    task = Task.PROMPT_HARMFULNESS if exchange.response is None else Task.RESPONSE_HARMFULNESS
-    score = None if read.scores is None else read.scores.get(task)
-    return float(read.labels.get(task) == task.positive) if score is None else score

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from guardreasoner.data.layout import read_prompt
 from guardreasoner.errors import InputError
 from guardreasoner.guard import Guard
-from guardreasoner.interchange.answers import asked, written
+from guardreasoner.interchange.answers import unread, written
 from guardreasoner.stages.evaluate import fit
-from guardreasoner.types import Exchange, Malformed, Mode, Verdict
+from guardreasoner.types import Exchange, Malformed, Mode, Task, Verdict
 
 _models: Any = import_module("inspect_ai.model")
 EMBEDDED = "embedded"
@@ -50,7 +51,7 @@ class GuardAPI(_models.ModelAPI):
         """As `guardreasoner evaluate` judges: what does not fit the model is shortened."""
         with self._one_at_a_time:
             (read,) = self.guard.check_each([fit(self.guard, exchange, self.mode)])
-        return Malformed(text="", reason=read) if isinstance(read, str) else read
+        return unread(read) if isinstance(read, str) else read
 
 
 def exchange_of(messages: Sequence[Any]) -> Exchange:
@@ -60,14 +61,14 @@ def exchange_of(messages: Sequence[Any]) -> Exchange:
     sent = None if along is None else along.get("exchange")
     if sent is not None:
         return Exchange.model_validate(sent)
-    read = asked(last.text) if last else None
+    read = read_prompt(last.text, Task.PROMPT_HARMFULNESS) if last else None
     if read is None:
         raise InputError("the last message of the user is not laid out as 'Human user: .. AI assistant: ..'")
     return read
 
 
 def _usage(read: Verdict | Malformed) -> Any:
-    usage = read.usage if isinstance(read, Verdict) else None
+    usage = read.usage
     if usage is None:
         return None
     given, thought = usage.prompt_tokens or 0, usage.reasoning_tokens
@@ -77,5 +78,6 @@ def _usage(read: Verdict | Malformed) -> Any:
 
 
 def _scores(read: Verdict | Malformed) -> dict[str, Any] | None:
-    scores = read.scores if isinstance(read, Verdict) else None
+    verdict = read.partial if isinstance(read, Malformed) else read
+    scores = None if verdict is None else verdict.scores
     return None if scores is None else {"scores": scores.model_dump(exclude_none=True)}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from guardreasoner.formats import FORMATS
 from guardreasoner.interchange.answers import prediction
 from guardreasoner.interchange.cells import CellRows
-from guardreasoner.jsonl import Json, write_objects
+from guardreasoner.jsonl import Json, make_folder, write_objects
 from guardreasoner.run import write_whole
 from guardreasoner.types import Exchange, Sample, Task
 
@@ -32,7 +32,7 @@ def export(
     cells: Sequence[CellRows], folder: Path, asking: Asking, fitted: Callable[[Exchange], Exchange] | None = None
 ) -> list[Path]:
     """Write the tasks; returns their YAML files. `fitted`: shortens an exchange that does not fit the model."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written: list[Path] = []
     for cell in cells:
         data, task = folder / f"{cell.name}.jsonl", folder / f"{cell.name}.yaml"

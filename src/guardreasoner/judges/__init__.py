@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from os.path import expanduser
 from pathlib import Path
 from typing import Protocol
 
@@ -48,7 +49,7 @@ def open_judge(model: object, format: str | None) -> Judge | None:
         if not isinstance(model, str | Path):
             raise InputError("format beaverdam: expected a model, a folder or PKU-Alignment/beaver-dam-7b")
         return BeaverDamJudge(str(model))
-    floor = isinstance(model, str | Path) and (Path(model).expanduser() / FLOOR_FILE).is_file()
+    floor = isinstance(model, str | Path) and (Path(expanduser(model)) / FLOOR_FILE).is_file()
     if format is not None and (floor or model == ALWAYS_POSITIVE):
         raise InputError(f"format {format!r}: {model} is a floor, which is asked in no format")
     if model == ALWAYS_POSITIVE:
@@ -58,7 +59,7 @@ def open_judge(model: object, format: str | None) -> Judge | None:
     if floor:
         from guardreasoner.judges.floor import BagOfWords
 
-        return BagOfWords(Path(str(model)).expanduser())
+        return BagOfWords(Path(expanduser(str(model))))
     return None
 
 

@@ -30,5 +30,6 @@ class Direct:
         """One reading per exchange, in order."""
         read = self.by.judge([draft.exchange for (draft,) in asked], self.thresholds)
         seconds = (time.perf_counter() - started) / max(1, len(asked))
-        done = {"mode": mode, "model": self.by.model, "usage": Usage(seconds=seconds)}
-        return [each.model_copy(update=done) if isinstance(each, Verdict) else each for each in read]
+        usage = {"usage": Usage(seconds=seconds)}
+        done = {"mode": mode, "model": self.by.model, **usage}
+        return [each.model_copy(update=done if isinstance(each, Verdict) else usage) for each in read]

@@ -18,7 +18,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from guardreasoner.errors import InputError, MissingExtra
+from guardreasoner.jsonl import make_folder
 from guardreasoner.judges import ALWAYS_POSITIVE, FLOOR_FILE, verdict_of
+from guardreasoner.run import write_whole
 from guardreasoner.types import Exchange, Malformed, Record, Sample, Task, Verdict
 
 MAX_WORDS = 50_000  # per task, the most frequent
@@ -97,8 +99,8 @@ def train_floor(samples: Iterable[Sample], folder: Path, name: str = "bag-of-wor
     floor = Floor(name=name, tasks={task: trained for task, trained in found.items() if trained is not None})
     if not floor.tasks:
         raise InputError(f"{len(rows)} rows, and no task has both labels among them: nothing can be learned")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FLOOR_FILE).write_text(floor.model_dump_json(), encoding="utf-8")
+    make_folder(folder)
+    write_whole(folder / FLOOR_FILE, floor.model_dump_json())
     return floor
 
 

@@ -8,6 +8,7 @@ threshold (0.5, as its own evaluation has it).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def text_of(exchange: Exchange) -> str:
 
 
 def _load(transformers: Any, model: str, device: str) -> tuple[Any, Any]:
-    path = str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
+    path = str(Path(expanduser(model))) if Path(expanduser(model)).is_dir() else model
     try:
         config: Any = transformers.AutoConfig.from_pretrained(path)
         heads = [name for name in config.architectures or () if name.endswith("ForSequenceClassification")]

@@ -1,7 +1,8 @@
 """From exchanges to readings through an OpenAI-compatible /v1/moderations endpoint.
 
 Rule: the endpoint's own `flagged`; the score is the largest of its category scores, for curves alone. The request is
-judged by itself, the response by itself. A threshold other than 0.5 decides by the score instead.
+judged by itself, the response by itself. A threshold other than 0.5 decides by the score instead. A text that the
+endpoint's own filter stops is refused, one that is too long cannot be judged.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, Field, ValidationError
 
-from guardreasoner.engines.remote_http import Endpoint
+from guardreasoner.engines.remote_http import Endpoint, Refused
 from guardreasoner.engines.served import served_at
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.formats.rivals.base import HARMFULNESS
@@ -79,16 +80,34 @@ class ModerationJudge:
             results = list(pool.map(self._ask, [text for _, _, text in asked]))
         labels: list[dict[str, str]] = [{} for _ in exchanges]
         scores: list[dict[str, float]] = [{} for _ in exchanges]
-        for (number, task, _), (flagged, score) in zip(asked, results, strict=True):
+        refused: dict[int, Malformed] = {}
+        for (number, task, _), result in zip(asked, results, strict=True):
+            if isinstance(result, Malformed):
+                refused[number] = result
+                continue
+            flagged, score = result
             labels[number][task.value] = _label(task, flagged, score, thresholds[task])
             scores[number] |= {} if score is None else {task.value: score}
-        return [
+        verdicts = [
             Verdict(labels=Labels.model_validate(label), scores=Scores(**score) if score else None, model=self._model)
             for label, score in zip(labels, scores, strict=True)
         ]
+        return [
+            refused[number].model_copy(update={"partial": verdict if verdict.labels.tasks else None})
+            if number in refused
+            else verdict
+            for number, verdict in enumerate(verdicts)
+        ]
 
-    def _ask(self, text: str) -> tuple[bool, float | None]:
-        answer = self._endpoint.post("/moderations", {"model": self._model, "input": text})
+    def _ask(self, text: str) -> tuple[bool, float | None] | Malformed:
+        try:
+            answer = self._endpoint.post("/moderations", {"model": self._model, "input": text})
+        except Refused as error:
+            if error.filtered:
+                return Malformed(text=error.said, reason="the model refused to judge", refused=True)
+            if error.too_long:
+                raise InputError(f"the text does not fit the endpoint: {error}") from error
+            raise
         try:
             (result,) = _Answer.model_validate(answer).results
         except ValidationError as error:

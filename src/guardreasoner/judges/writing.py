@@ -14,7 +14,7 @@ from guardreasoner.formats.rivals.base import Message, RivalFormat
 from guardreasoner.formats.rivals.reading import Reading, Said
 from guardreasoner.inputs import DEFAULT_THRESHOLD
 from guardreasoner.judges import share
-from guardreasoner.judging import Draft, merge
+from guardreasoner.judging import Draft, merge, total
 from guardreasoner.types import (
     Completion,
     Exchange,
@@ -68,7 +68,7 @@ class Writing:
         scores = self._weigh(drafts, written, read)
         seconds = (time.perf_counter() - started) / max(1, len(asked))
         readings = iter([self._verdict(*row, mode, seconds) for row in zip(drafts, written, read, scores, strict=True)])
-        return [merge([next(readings) for _ in each]) for each in asked]
+        return [together([next(readings) for _ in each]) for each in asked]
 
     def _draft(self, exchange: Exchange, tasks: tuple[Task, ...]) -> Draft:
         prompt = self._prompt(exchange, tasks)
@@ -138,17 +138,21 @@ class Writing:
         mode: Mode,
         seconds: float,
     ) -> Verdict | Malformed:
+        usage = Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=written.num_tokens, seconds=seconds)
         if isinstance(read, Malformed):
-            return read
+            return read.model_copy(update={"usage": usage})
         labels = {task.value: self._label(task, said, scores.get(task)) for task, said in read.said.items()}
-        return Verdict(
+        verdict = Verdict(
             labels=Labels.model_validate(labels),
             reasoning=read.reasoning,
             scores=Scores(**{task.value: score for task, score in scores.items()}) if scores else None,
-            usage=Usage(prompt_tokens=draft.prompt_tokens, reasoning_tokens=written.num_tokens, seconds=seconds),
+            usage=usage,
             model=self.engine.model,
             mode=mode,
         )
+        if read.problem is None:
+            return verdict
+        return Malformed(text=written.text, reason=read.problem, partial=verdict, usage=usage)
 
     def _label(self, task: Task, said: Said, score: float | None) -> str:
         threshold = self.thresholds[task]
@@ -157,6 +161,20 @@ class Writing:
         if score is None:
             raise InputError(f"threshold of {task.value}: {self.format.name} gave no probability to compare with it")
         return task.labels[0 if score >= threshold else 1]
+
+
+def together(readings: Sequence[Verdict | Malformed]) -> Verdict | Malformed:
+    """One reading of an exchange from its texts. What one of them lacks does not undo what the others say.
+
+    It is refused only if all that is lacking was.
+    """
+    failed = [reading for reading in readings if isinstance(reading, Malformed)]
+    if not failed:
+        return merge(readings)
+    each = [reading.partial if isinstance(reading, Malformed) else reading for reading in readings]
+    known = [verdict for verdict in each if verdict is not None]
+    first = next((reading for reading in failed if not reading.refused), failed[0])
+    return first.model_copy(update={"partial": merge(known) if known else None, "usage": total(readings)})
 
 
 def _place(before: str, said: Said) -> tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]:

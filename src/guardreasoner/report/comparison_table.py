@@ -33,7 +33,7 @@ def show(comparison: Comparison, console: Console) -> None:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
         return
     console.print(_table(comparison))
-    for note in _notes(comparison):
+    for note in notes(comparison):
         console.print(note, style="dim", markup=False, highlight=False)
 
 
@@ -43,7 +43,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
     heading += ["right_a_only", "right_b_only", "mcnemar_p", "holm"]
     rows = [heading, *map(_cell_line, comparison.cells), *map(_mean_line, comparison.means)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
-    for note in _notes(comparison):
+    for note in notes(comparison):
         yield f"# {note}"
     for row in rows:
         cut = zip(row, widths, strict=True)
@@ -54,15 +54,15 @@ def lines(comparison: Comparison) -> Iterator[str]:
 def _cell_line(cell: ComparedCell) -> list[str]:
     test = cell.mcnemar
     return [
-        *(cell.task.value, "_".join(cell.benchmark.split()) or "-", _mode(cell.mode_a, cell.mode_b), str(cell.n)),
+        *(cell.task.value, "_".join(cell.benchmark.split()) or "-", mode_of(cell.mode_a, cell.mode_b), str(cell.n)),
         *(percent(cell.f1_a), percent(cell.f1_b), *_difference(cell.difference)),
         *(str(test.only_a), str(test.only_b), chance(test.p), chance(cell.p_holm)),
     ]
 
 
 def _mean_line(mean: ComparedMean) -> list[str]:
-    name = f"{MEAN.replace(' ', '_')}[{_share(mean)}]"
-    names = [mean.task.value, name, _mode(mean.mode_a, mean.mode_b), "-"]
+    name = f"{MEAN.replace(' ', '_')}[{share_of(mean)}]"
+    names = [mean.task.value, name, mode_of(mean.mode_a, mean.mode_b), "-"]
     return [*names, percent(mean.f1_a), percent(mean.f1_b), *_difference(mean.difference), *["-"] * 4]
 
 
@@ -82,11 +82,13 @@ def chance(p: float | None) -> str:
     return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _mode(a: Mode | None, b: Mode | None) -> str:
+def mode_of(a: Mode | None, b: Mode | None) -> str:
+    """`fast`, `fast/reason` where they differ, `-` for a mode that no file says."""
     return (a or "-") if a == b else f"{a or '-'}/{b or '-'}"
 
 
-def _share(mean: ComparedMean) -> str:
+def share_of(mean: ComparedMean) -> str:
+    """`2/5`: how many of the published cells the mean is over."""
     return f"{len(mean.cells)}/{len(mean.cells) + len(mean.missing)}"
 
 
@@ -103,12 +105,12 @@ def _table(comparison: Comparison) -> Table:
             continue
         table.add_row(SECTIONS[task], style="bold")
         for cell in cells:
-            mode = f"\n {_mode(cell.mode_a, cell.mode_b)}" if several else ""
+            mode = f"\n {mode_of(cell.mode_a, cell.mode_b)}" if several else ""
             table.add_row(escape(cell.benchmark) + mode, str(cell.n), *_table_row(cell), *_table_tests(cell))
         for mean in comparison.means:
             if mean.task == task:
-                mode = f"\n {_mode(mean.mode_a, mean.mode_b)}" if several else ""
-                table.add_row(f"mean, {_share(mean)}{mode}", "", *_table_row(mean), style="bold")
+                mode = f"\n {mode_of(mean.mode_a, mean.mode_b)}" if several else ""
+                table.add_row(f"mean, {share_of(mean)}{mode}", "", *_table_row(mean), style="bold")
         table.add_section()
     return table
 
@@ -132,13 +134,14 @@ def _span(bounds: Interval | None) -> str:
     return "-" if bounds is None else f"{100 * bounds.low:+.1f}..{100 * bounds.high:+.1f}"
 
 
-def _notes(comparison: Comparison) -> Iterator[str]:
+def notes(comparison: Comparison) -> Iterator[str]:
+    """What the figures are, and what is not in them."""
     yield f"A: {comparison.a}"
     yield f"B: {comparison.b}"
     yield f"Protocol {PROTOCOLS[comparison.protocol]}."
     yield NOTE.format(cells=len(comparison.cells))
     for cell in comparison.cells:
-        mode = _mode(cell.mode_a, cell.mode_b)
+        mode = mode_of(cell.mode_a, cell.mode_b)
         place = ", ".join([cell.benchmark, TITLES[cell.task], *([mode] if mode != "-" else [])])
         if cell.only_a or cell.only_b:
             yield f"{place}: {cell.only_a} rows only A has and {cell.only_b} only B has are left out."
@@ -146,7 +149,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
             yield f"{place}: A gave no answer to {cell.unanswered_a} rows, B to {cell.unanswered_b}."
     for mean in comparison.means:
         if mean.missing:
-            yield f"{TITLES[mean.task]}: mean over {_share(mean)} cells, missing {', '.join(mean.missing)}."
+            yield f"{TITLES[mean.task]}: mean over {share_of(mean)} cells, missing {', '.join(mean.missing)}."
     for side, places in (("A", comparison.cells_only_a), ("B", comparison.cells_only_b)):
         if places:
             yield f"Only {side} has: {'; '.join(places)}."

@@ -15,7 +15,10 @@ from guardreasoner.types import Exchange, Labels, Malformed, Mode, Record, Sampl
 
 
 class Judged(Record):
-    """One sample and what the guard said. `labels` None: it gave no readable answer, and `problem` says why."""
+    """One sample and what the guard said. `labels` None: it gave no readable answer, and `problem` says why.
+
+    `labels` and `problem`: a task that was asked has no readable answer, others have.
+    """
 
     id: str
     source: str
@@ -31,11 +34,13 @@ class Judged(Record):
     """This row's share of the wall-clock time of its batch."""
     prompt_tokens: int | None = None
     reasoning_tokens: int = 0
+    texts: int | None = None
+    """How many texts these are the tokens of; None in predictions that were kept before this was."""
     shortened: bool = False
     """The exchange did not fit the model: the middle of its texts was left out."""
     problem: str | None = None
     text: str | None = None
-    """All that the model wrote, where no answer could be read from it; else `reasoning` holds its words."""
+    """All that the model wrote, where an answer could not be read from it; else `reasoning` holds its words."""
     refused: bool = False
     """The model declined to judge; `declined` also knows the filters of servers."""
     batch_size: int | None = None
@@ -51,8 +56,8 @@ def judged(
     sample: Sample, exchange: Exchange, read: Verdict | Malformed, seconds: float, batch_size: int | None = None
 ) -> Judged:
     """The record of one sample; `exchange` is what the guard was given of it."""
-    verdict = read if isinstance(read, Verdict) else None
-    usage = verdict.usage if verdict else None
+    verdict = read if isinstance(read, Verdict) else read.partial
+    usage = read.usage
     return Judged(
         id=sample.id,
         source=sample.source,
@@ -65,6 +70,7 @@ def judged(
         seconds=seconds,
         prompt_tokens=usage.prompt_tokens if usage else None,
         reasoning_tokens=usage.reasoning_tokens if usage else 0,
+        texts=usage.texts if usage else None,
         shortened=exchange != sample.exchange,
         problem=read.reason if isinstance(read, Malformed) else None,
         refused=isinstance(read, Malformed) and read.refused,
@@ -105,16 +111,14 @@ def cell_of(
 
 def predictions_of(rows: Iterable[Judged], task: Task) -> list[Prediction]:
     """What the metrics need of the rows that are annotated for `task`."""
-    return [
-        Prediction(
-            gold=gold,
-            predicted=None if row.labels is None else row.labels.get(task),
-            score=None if row.scores is None else row.scores.get(task),
-            refused=row.declined,
-        )
-        for row in rows
-        if (gold := row.gold.get(task)) is not None
-    ]
+    found: list[Prediction] = []
+    for row in rows:
+        gold = row.gold.get(task)
+        if gold is not None:
+            predicted = None if row.labels is None else row.labels.get(task)
+            score = None if row.scores is None else row.scores.get(task)
+            found.append(Prediction(gold, predicted, score, refused=predicted is None and row.declined))
+    return found
 
 
 def pace(rows: Sequence[Judged]) -> Pace | None:
@@ -132,28 +136,39 @@ def pace(rows: Sequence[Judged]) -> Pace | None:
 
 
 def thought(row: Judged, budget: int | None) -> Thought | None:
-    """The reasoning of one row, None if it has none. `budget`: the tokens that reasoning was allowed, if known.
+    """The reasoning of one row, None if it has none. `budget`: the tokens that one text was allowed, if known.
 
-    The embedded guard's count is of up to three texts, one per task: what was cut is told by how its lines end.
+    A text without a readable answer is reasoning all the way, unless it declines. The embedded guard's count is of up
+    to three texts, one per task: what was cut is told by how its lines end. Where other guards are asked apart, the sum
+    does not tell whether one text reached the budget.
     """
-    if row.reasoning is None:
+    text = row.text if row.reasoning is None and row.labels is None and not row.declined else row.reasoning
+    if text is None:
         return None
-    short = read_short(row.reasoning)
-    ended = None if budget is None else row.reasoning_tokens >= budget
+    short = read_short(text)
+    ended = row.reasoning_tokens >= budget if budget is not None and _is_one_text(row) else None
     cut = any(not line.conclusion for line in short) if short else ended
-    return Thought(row.exchange, row.reasoning, row.labels, row.reasoning_tokens, cut)
+    return Thought(row.exchange, text, row.labels, row.reasoning_tokens, cut)
+
+
+def _is_one_text(row: Judged) -> bool:
+    if row.texts is None:  # kept before this was counted: one task is one text
+        return row.exchange is not None and len(row.exchange.tasks) == 1
+    return row.texts == 1
 
 
 def refusals_as_positive(rows: Iterable[Judged]) -> list[Judged]:
-    """The paper's protocol: a model that declines to judge has said harmful, and refusal, to what was asked of it."""
-    return [
-        row.model_copy(update={"labels": _positive(row.gold)}) if row.refused and row.labels is None else row
-        for row in rows
-    ]
+    """The paper's protocol: a model that declines to judge has said harmful, and refusal, to what was asked of it.
+
+    A server that withholds the answer declines too.
+    """
+    return [row.model_copy(update={"labels": _filled(row)}) if row.declined else row for row in rows]
 
 
-def _positive(gold: Labels) -> Labels:
-    return Labels.model_validate({task.value: task.positive for task in gold.tasks})
+def _filled(row: Judged) -> Labels:
+    """The labels that were read, and the positive one for each annotated task without."""
+    read = {} if row.labels is None else row.labels.model_dump(exclude_none=True)
+    return Labels.model_validate({task.value: task.positive for task in row.gold.tasks} | read)
 
 
 def digest(exchange: Exchange) -> str:

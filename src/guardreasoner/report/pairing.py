@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from pydantic import ValidationError
-
 from guardreasoner.errors import InputError
-from guardreasoner.jsonl import read_lines
 from guardreasoner.metrics import Prediction, Protocol
 from guardreasoner.report.judged import Judged, digest, predictions_of
+from guardreasoner.report.kept import in_question, judged_tasks, lines_of, read_asked, read_judged, read_settings
 from guardreasoner.report.predictions import read_cells
 from guardreasoner.types import Exchange, Mode, Task
 
@@ -82,9 +80,11 @@ def read_predictions(
         if mode is not None:
             raise InputError(f"{path}: holds no predictions of `guardreasoner evaluate`, so none of mode {mode}")
         return _released(path, protocol, read_prompt)
+    if mode not in (None, *(told for _, told in kept)):
+        raise InputError(f"{path}: no predictions of mode {mode}, found {', '.join(sorted({m for _, m in kept}))}")
     cells = [cell for file, told in kept if mode in (None, told) for cell in _evaluated(file, told, names)]
     if not cells:
-        raise InputError(f"{path}: no predictions of mode {mode}, found {', '.join(sorted({m for _, m in kept}))}")
+        raise InputError(f"{path}: holds predictions, but none of a row that was asked and is labelled")
     return cells
 
 
@@ -136,25 +136,22 @@ def _kept_files(path: Path) -> list[tuple[Path, Mode]]:
 
 
 def _evaluated(path: Path, mode: Mode, names: Mapping[str, str]) -> Iterator[Predictions]:
-    judged: dict[tuple[str, str], Judged] = {}
-    for line in read_lines(path):
-        place = f"{path}, line {line.number}"
-        if line.value is None:
-            raise InputError(f"{place}: {line.error}")
-        try:
-            row = Judged.model_validate({"labels": None, **line.value})
-        except ValidationError as error:
-            raise InputError(f"{place}: no prediction: {error.errors()[0]['msg']}") from None
-        if (row.source, row.id) in judged:
-            raise InputError(f"{place}: a second prediction for {row.source} {row.id}")
-        judged[row.source, row.id] = row
-    for source in dict.fromkeys(source for source, _ in judged):
-        rows = [row for row in judged.values() if row.source == source]
-        for task in Task:
-            annotated = [row for row in rows if row.gold.get(task) is not None]
-            predictions = zip(annotated, predictions_of(annotated, task), strict=True)
-            if found := {row.id: Row(prediction, row.digest) for row, prediction in predictions}:
-                yield Predictions(names.get(source, source), task, mode, path, found)
+    asked = read_asked(path)
+    rows = in_question(read_judged(path), judged_tasks(read_settings(path), path), asked)
+    lines = lines_of(asked, rows)
+    for source in dict.fromkeys(row.source for row in rows):
+        here = [row for row in rows if row.source == source]
+        named = [(line.name, Task(line.task)) for line in lines]
+        for name, task in named or [(names.get(source, source), task) for task in Task]:
+            if found := _rows(here, task):
+                yield Predictions(name, task, mode, path, found)
+
+
+def _rows(rows: Sequence[Judged], task: Task) -> dict[str, Row]:
+    """Those that are labelled for `task`, by id."""
+    annotated = [row for row in rows if row.gold.get(task) is not None]
+    predictions = zip(annotated, predictions_of(annotated, task), strict=True)
+    return {row.id: Row(prediction, row.digest) for row, prediction in predictions}
 
 
 def _released(path: Path, protocol: Protocol, read_prompt: ReadPrompt) -> list[Predictions]:

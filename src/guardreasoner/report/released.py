@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from guardreasoner.formats.paper import PaperFormat
+from guardreasoner.report.pairing import ReadPrompt
 from guardreasoner.report.predictions import CellPredictions
 from guardreasoner.report.reasoning import FindLeak, Quality, Thought, quality
 from guardreasoner.report.scores import Report
-from guardreasoner.types import Exchange, Malformed, Task
+from guardreasoner.types import Malformed, Task
 
-ReadPrompt = Callable[[str, Task], Exchange | None]
-"""From what the model was given to the exchange in it; None if it is laid out otherwise."""
 _FORMAT = PaperFormat()
 
 

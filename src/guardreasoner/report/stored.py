@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from pydantic import ValidationError
 
 from guardreasoner.errors import InputError
-from guardreasoner.jsonl import read_objects
 from guardreasoner.report.judged import Judged, digest
+from guardreasoner.report.kept import (
+    Line,
+    in_question,
+    judged_tasks,
+    labelled_tasks,
+    lines_of,
+    read_asked,
+    read_judged,
+    read_settings,
+    settings_path,
+)
 from guardreasoner.types import Exchange, Mode, Task
 
 MODES: tuple[Mode, ...] = ("reason", "fast")
@@ -27,11 +33,14 @@ class Stored:
     model: str
     budget: int | None
     rows: tuple[Judged, ...]
+    """Those that were asked, with gold labels for the tasks that the guard judges."""
+    lines: tuple[Line, ...] = ()
+    """What was asked of the file; none in folders from before it was kept."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that any row is annotated for."""
-        return tuple(task for task in Task if any(row.gold.get(task) is not None for row in self.rows))
+        return labelled_tasks(self.rows)
 
 
 def read_stored(
@@ -49,12 +58,13 @@ def read_stored(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected one that `guardreasoner evaluate` wrote")
     inside = folder / "predictions" if (folder / "predictions").is_dir() else folder
-    found = [
+    every = [
         _read(path, mode, texts or {})
         for mode in MODES
         for path in sorted(inside.glob(f"*.{mode}.jsonl"), key=lambda path: _place(path, order or {}))
         if path.stat().st_size
     ]
+    found = [each for each in every if each.rows]
     if not found:
         raise InputError(f"{inside}: no predictions, expected files like SET.reason.jsonl")
     models = sorted({each.model for each in found})
@@ -69,32 +79,23 @@ def _place(path: Path, order: Mapping[str, int]) -> tuple[int, str]:
 
 
 def _read(path: Path, mode: Mode, texts: Mapping[tuple[str, str], Exchange]) -> Stored:
-    settings = _settings(path.with_suffix(".settings.json"))
-    rows: list[Judged] = []
-    for number, value in enumerate(read_objects(path), 1):
-        try:
-            rows.append(_with_text(Judged.model_validate({"labels": None, **value}), texts))
-        except ValidationError as error:
-            place, what = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
-            raise InputError(f"{path}, row {number}: no prediction: {place}: {what}") from None
+    settings = read_settings(path)
+    if settings is None:
+        raise InputError(f"{settings_path(path)}: not there, expected what the predictions beside it were made with")
+    asked = read_asked(path)
+    rows = [_with_text(row, texts) for row in in_question(read_judged(path), judged_tasks(settings, path), asked)]
     budget = settings.get("max_reasoning_tokens")
-    stem = path.name.removesuffix(f".{mode}.jsonl")
-    return Stored(stem, mode, str(settings.get("model", "?")), budget if isinstance(budget, int) else None, tuple(rows))
+    return Stored(
+        stem=path.name.removesuffix(f".{mode}.jsonl"),
+        mode=mode,
+        model=str(settings.get("model", "?")),
+        budget=budget if isinstance(budget, int) else None,
+        rows=tuple(rows),
+        lines=lines_of(asked, rows),
+    )
 
 
 def _with_text(row: Judged, texts: Mapping[tuple[str, str], Exchange]) -> Judged:
     text = texts.get((row.source, row.id))
     known = row.exchange is not None or text is None or digest(text) != row.digest
     return row if known else row.model_copy(update={"exchange": text})
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there, expected what the predictions beside it were made with") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected an object, found {type(found).__name__}")
-    return cast("dict[str, Any]", found)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import random
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,17 +18,20 @@ from rich.progress import (
 
 from guardreasoner.data.leaks import find_leak
 from guardreasoner.data.published import benchmark_sizes, published
-from guardreasoner.errors import EngineError, InputError, NoProbabilities
+from guardreasoner.errors import InputError
 from guardreasoner.guard import Guard
-from guardreasoner.jsonl import Journal
+from guardreasoner.jsonl import Journal, Json, make_folder
 from guardreasoner.recipe import Recipe
 from guardreasoner.report.evaluation import Cell, Evaluation, markdown
-from guardreasoner.report.judged import Judged, cell_of, digest, judged, thought
+from guardreasoner.report.judged import Judged, cell_of, digest, thought
+from guardreasoner.report.kept import Asked, Line, asked_path, read_judged, read_settings, settings_path
 from guardreasoner.report.page import Content, evaluation_page
 from guardreasoner.report.page.content import Key
 from guardreasoner.report.reasoning import Quality, quality
 from guardreasoner.run import RunFolder, read_records, write_whole
-from guardreasoner.types import Exchange, Malformed, Mode, Record, Sample, Task
+from guardreasoner.spreading import fit as fit  # other programs' adapters take it from here
+from guardreasoner.spreading import spread
+from guardreasoner.types import Mode, Record, Sample, Task, TaskName
 
 BATCH = 32
 
@@ -47,6 +45,8 @@ class Settings(Record):
     format: str
     max_reasoning_tokens: int
     thresholds: dict[str, float]
+    tasks: tuple[TaskName, ...]
+    """What the guard judges: rows may be labelled for more."""
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
@@ -61,7 +61,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
         path = folder.evaluate / f"dev.{mode}.jsonl"
         rows = evaluate(guard, samples, path, mode, bar=f"dev, {mode}")
         found = reasoning(guard, rows, mode)
-        tasks = [task for task in Task if any(row.gold.get(task) for row in rows)]
+        tasks = [task for task in guard.tasks if any(row.gold.get(task) for row in rows)]
         cells += [cell_of("dev", task, mode, rows, reasoning=found) for task in tasks]
         kept |= {("dev", task, mode): rows for task in tasks}
     write_report(folder.evaluate, Evaluation(model=guard.model, cells=tuple(cells)), kept)
@@ -76,10 +76,12 @@ def evaluate(
     batch_size: int = BATCH,
     bar: str | None = None,
     replicas: Sequence[Guard] = (),
+    lines: Sequence[Line] = (),
 ) -> list[Judged]:
     """Judge every sample once and keep each batch in `path` before the next one starts.
 
-    Rows that `path` holds already are not judged again, so a run that was stopped goes on where it ended.
+    Rows that `path` holds already are not judged again, so a run that was stopped goes on where it ended; their gold
+    labels become those of `samples`.
 
     Args:
         guard: any guard; its mode is not used.
@@ -90,6 +92,7 @@ def evaluate(
         bar: title of a progress bar on standard error; None = no bar.
         replicas: further guards of the same model; each batch goes to whichever is free. One that fails is left out
             and its batch goes to another.
+        lines: what the report has of these samples, kept beside `path` for who makes it anew.
 
     Raises:
         InputError: `path` was made with another model, other settings or other samples, or a replica differs.
@@ -97,24 +100,32 @@ def evaluate(
     """
     for replica in replicas:
         _check_replica(guard, replica, mode)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with Journal(path) as journal:
         _check_settings(path, guard, mode)
-        done = {(row.source, row.id): row for row in _kept(journal)}
+        done = {(row.source, row.id): row for row in read_judged(path)}
         left: list[Sample] = []
+        relabelled = False
         for sample in samples:
             row = done.get((sample.source, sample.id))
             if row is None:
                 left.append(sample)
             elif row.digest != digest(sample.exchange):
                 raise InputError(f"{path}: {sample.source} {sample.id} was judged with another text; remove the file")
+            elif row.gold != sample.labels:
+                done[sample.source, sample.id] = row.model_copy(update={"gold": sample.labels})
+                relabelled = True
+        if relabelled:
+            journal.replace(map(_line, done.values()))
+        asked = Asked(lines=tuple(lines), rows=tuple((sample.source, sample.id) for sample in samples))
+        write_whole(asked_path(path), asked.model_dump_json(exclude_none=True) + "\n")
         # longest first: like lengths share a batch, the time left is no promise that breaks, and memory runs out early
         left.sort(key=_length, reverse=True)
         batches = [left[start : start + batch_size] for start in range(0, len(left), batch_size)]
         with _bar(bar is not None) as progress:
             shown = progress.add_task(bar or "", total=len(samples), completed=len(samples) - len(left))
             for rows in spread((guard, *replicas), batches, mode, lambda text: _say(progress.console, text)):
-                journal.append(row.model_dump(exclude_none=True) for row in rows)
+                journal.append(map(_line, rows))
                 done |= {(row.source, row.id): row for row in rows}
                 progress.advance(shown, len(rows))
     # rows that were kept before texts were get theirs
@@ -128,67 +139,6 @@ def reasoning(guard: Guard, rows: Sequence[Judged], mode: Mode) -> Quality | Non
     return quality((thought(row, guard.max_reasoning_tokens) for row in rows), find_leak)
 
 
-def judge(guard: Guard, samples: Sequence[Sample], mode: Mode) -> list[Judged]:
-    """One batch. What does not fit the model is shortened; what cannot be judged at all is kept as a problem."""
-    exchanges = [fit(guard, sample.exchange, mode) for sample in samples]
-    started = time.perf_counter()
-    each = guard.check_each(exchanges, mode=mode)
-    read = [Malformed(text="", reason=reading) if isinstance(reading, str) else reading for reading in each]
-    seconds = (time.perf_counter() - started) / len(samples)
-    return [judged(*row, seconds, len(samples)) for row in zip(samples, exchanges, read, strict=True)]
-
-
-def spread(
-    guards: Sequence[Guard], batches: Iterable[Sequence[Sample]], mode: Mode, say: Callable[[str], None]
-) -> Iterator[list[Judged]]:
-    """The batches as they are judged, each by whichever guard is free. `say` is told of a guard that is given up."""
-    if len(guards) == 1:
-        yield from (judge(guards[0], batch, mode) for batch in batches)
-        return
-    free, left = deque(guards), deque(batches)
-    running: dict[Future[list[Judged]], tuple[Guard, Sequence[Sample]]] = {}
-    with ThreadPoolExecutor(len(guards)) as pool:
-        while left or running:
-            while free and left:
-                guard, batch = free.popleft(), left.popleft()
-                running[pool.submit(judge, guard, batch, mode)] = guard, batch
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                guard, batch = running.pop(future)
-                try:
-                    rows = future.result()
-                except NoProbabilities:
-                    raise
-                except EngineError as error:
-                    if not (free or running):
-                        raise
-                    left.appendleft(batch)
-                    say(f"a replica failed and is left out: {error}")
-                else:
-                    free.append(guard)
-                    yield rows
-
-
-def fit(guard: Guard, exchange: Exchange, mode: Mode) -> Exchange:
-    """`exchange`, or as much of the beginnings and ends of its longer texts as the model takes."""
-    limit = max(len(exchange.prompt), len(exchange.response or ""))
-    fitted = exchange
-    while guard.explain_unfit(fitted, mode=mode) is not None:
-        limit = limit * 4 // 5
-        if limit < 16:  # its length is not what is wrong with it
-            return exchange
-        response = None if exchange.response is None else shorten(exchange.response, limit)
-        fitted = Exchange(prompt=shorten(exchange.prompt, limit), response=response)
-    return fitted
-
-
-def shorten(text: str, limit: int) -> str:
-    """`text`, or `limit` of its characters: two thirds of them from the beginning, the rest from the end."""
-    if len(text) <= limit:
-        return text
-    head = limit * 2 // 3
-    return f"{text[:head]} ... {text[len(text) - (limit - head) :]}"
-
-
 def draw(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     """At most `limit` samples, in order; the same ones each time, and a larger limit adds to them."""
     if limit is None or limit >= len(samples):
@@ -200,7 +150,7 @@ def draw(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
 
 def write_report(folder: Path, evaluation: Evaluation, rows: Mapping[Key, Sequence[Judged]] | None = None) -> None:
     """report.json, report.md, and, from the rows behind the figures, report.html."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_whole(folder / "report.json", evaluation.model_dump_json(indent=2) + "\n")
     write_whole(folder / "report.md", markdown(evaluation))
     if rows is not None:
@@ -216,6 +166,7 @@ def _settings(guard: Guard, mode: Mode) -> Settings:
         format=guard.format.name,
         max_reasoning_tokens=guard.max_reasoning_tokens,
         thresholds={task.value: guard.thresholds[task] for task in Task},
+        tasks=tuple(task.value for task in guard.tasks),
     )
 
 
@@ -230,25 +181,21 @@ def _check_replica(guard: Guard, replica: Guard, mode: Mode) -> None:
 def _check_settings(path: Path, guard: Guard, mode: Mode) -> None:
     """Keep the settings beside `path`, or check that they are those it was made with."""
     now = _settings(guard, mode)
-    beside = path.with_suffix(".settings.json")
-    if path.stat().st_size == 0 or not beside.is_file():
-        write_whole(beside, now.model_dump_json(indent=2) + "\n")
-        return
-    kept = json.loads(beside.read_text(encoding="utf-8"))
-    for name, value in now.model_dump().items():
-        if kept.get(name) != value:
-            raise InputError(
-                f"{path}: was made with {name} {kept.get(name)!r}, now it is {value!r}; "
-                "choose another output folder or remove the file"
-            )
+    kept = None if path.stat().st_size == 0 else read_settings(path)
+    if kept is not None:
+        # files from before tasks were kept hold those of the same format
+        for name, value in now.model_dump(mode="json").items():
+            if kept.get(name) != value and (name != "tasks" or name in kept):
+                raise InputError(
+                    f"{path}: was made with {name} {kept.get(name)!r}, now it is {value!r}; "
+                    "choose another output folder or remove the file"
+                )
+    if kept is None or "tasks" not in kept:
+        write_whole(settings_path(path), now.model_dump_json(indent=2) + "\n")
 
 
-def _kept(journal: Journal) -> Iterator[Judged]:
-    for number, value in enumerate(journal.read(), 1):
-        try:
-            yield Judged.model_validate({"labels": None, **value})
-        except ValidationError as error:
-            raise InputError(f"{journal.path}, line {number}: no prediction: {error.errors()[0]['msg']}") from None
+def _line(row: Judged) -> Json:
+    return row.model_dump(exclude_none=True)
 
 
 def _length(sample: Sample) -> int:

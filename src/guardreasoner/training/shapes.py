@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from os.path import expanduser
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,7 +93,7 @@ def shape_of(recipe: Recipe) -> Shape:
             recipe.tokenizer.vocab_size,
             True,
         )
-    folder = Path(base).expanduser()
+    folder = Path(expanduser(base))
     if folder.is_dir():
         return read_shape(folder / "config.json")
     return KNOWN[base] if base in KNOWN else read_shape(_from_hub(base))

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from guardreasoner.data.layout import read_input
+from guardreasoner.data.tally import exchange_of
 from guardreasoner.errors import InputError
 from guardreasoner.formats.paper import NAMES
 from guardreasoner.types import Exchange, Labels, Sample, Task
 
 
-def read_authors(path: Path, stem: str, tasks: Sequence[Task]) -> Iterator[Sample]:
+def read_authors(path: Path, stem: str, tasks: Sequence[Task]) -> Iterator[Sample | str]:
     """All rows of one file; the first that cannot be read is an InputError that names it, counted from 1.
 
+    A row without the text that its label is about, which no guard can get right, is the reason why it is left out.
     `tasks` are those that the file is for. Where they are several, a label must say its task, and may be `None`.
     """
     for number, row in enumerate(_rows(path), 1):
@@ -40,8 +42,15 @@ def read_authors(path: Path, stem: str, tasks: Sequence[Task]) -> Iterator[Sampl
         if not any(labels.values()):
             expected = " or ".join(dict.fromkeys(label for task in tasks for label in task.labels))
             raise InputError(f"{place}: `output` holds no label, expected {expected}, found {output[:40]!r}")
-        gold = {task.value: label for task, label in labels.items() if task in exchange.tasks}
-        yield Sample(id=str(number), source=stem, exchange=exchange, labels=Labels.model_validate(gold))
+        made = exchange_of(exchange.prompt, exchange.response)
+        gold = {} if isinstance(made, str) else {task: labels[task] for task in tasks if task in made.tasks}
+        if isinstance(made, str):
+            yield made
+        elif not any(gold.values()):
+            yield "no response"
+        else:
+            named = {task.value: label for task, label in gold.items()}
+            yield Sample(id=str(number), source=stem, exchange=made, labels=Labels.model_validate(named))
 
 
 def read_exchange(text: str, task: Task) -> Exchange | None:
@@ -96,6 +105,8 @@ def _rows(path: Path) -> Sequence[object]:
         raise InputError(f"{path}: not valid UTF-8 at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise InputError(f"{path}: not readable JSON: nested too deep or a number too long") from None
     if not isinstance(rows, list) or rows == []:
         found = "an empty list" if rows == [] else "other JSON"
         raise InputError(f"{path}: found {found}, expected a list of objects with instruction, input, output")

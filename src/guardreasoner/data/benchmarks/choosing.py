@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from guardreasoner.data.benchmarks.loading import Loaded, Local, find_local, load_local, load_remote
 from guardreasoner.data.benchmarks.sets import RowSet
-from guardreasoner.data.benchmarks.table import BENCHMARKS, PAPER, ROW_SETS, Benchmark, named
+from guardreasoner.data.benchmarks.table import BENCHMARKS, PAPER, ROW_SETS, SET_NAMES, Benchmark, named
 from guardreasoner.data.files import file_samples
 from guardreasoner.data.raw import form
 from guardreasoner.data.tally import Tally, without_double_ids
@@ -84,6 +84,10 @@ def own_rows(source: FileSource) -> Chosen:
     tally = Tally()
     samples = tuple(found.sample for found in without_double_ids(file_samples(source, tally)))
     stem = source.source or source.path.name.removesuffix(form(source.path))
+    if stem.lower() in SET_NAMES:
+        raise InputError(
+            f"{source.path}: {stem!r} is the name of a benchmark, expected another name for rows of your own"
+        )
     tasks = [task for task in Task if any(sample.labels.get(task) for sample in samples)]
     if not tasks:
         raise InputError(f"{source.path}: no row has a label")

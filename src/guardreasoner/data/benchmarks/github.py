@@ -9,13 +9,13 @@ import httpx
 
 from guardreasoner.data.upstream import GITHUB_FILES, Upstream
 from guardreasoner.errors import InputError
-from guardreasoner.jsonl import write_atomically
+from guardreasoner.jsonl import make_folder, write_atomically
 
 
 def fetch(source: Upstream, base: str = GITHUB_FILES) -> Path:
     """The file of `source`, downloaded unless it is there already. `base`: where GitHub serves files."""
     path = cache() / source.hub / (source.revision or "HEAD") / source.file
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file it does not raise where a folder is closed to us
         return path
     address = source.address(base)
     try:
@@ -26,7 +26,7 @@ def fetch(source: Upstream, base: str = GITHUB_FILES) -> Path:
             f"{address} cannot be fetched: {said[:200]}; `{source.download(Path('raw'))}` brings the file where there "
             "is a network, and `--data raw` reads it"
         ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with write_atomically(path) as beside:
         beside.write_bytes(answer.content)
     return path

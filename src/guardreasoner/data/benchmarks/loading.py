@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ class Loaded:
     rows: RowSet
     samples: tuple[Sample, ...]
     tally: Tally
+    chosen: bool = False
+    """The file holds the rows that are judged and no others: one that is left out is a departure."""
 
     @property
     def place(self) -> str:
@@ -44,7 +47,9 @@ class Loaded:
 
     def note(self, benchmark: Benchmark) -> str | None:
         """How the rows of one benchmark depart from what they must be, None if they do not."""
-        return benchmark.difference(self.samples)
+        difference = benchmark.difference(self.samples)
+        left_out = self.tally.left_out_sentence() if self.chosen else None
+        return "; ".join(part for part in (difference, left_out) if part) or None
 
 
 def find_local(paths: Iterable[Path], *, some: bool = True) -> list[Local]:
@@ -71,8 +76,12 @@ def load_local(local: Local) -> Loaded:
     """The rows of one file; a file of another set, or without a row that can be used, is an InputError."""
     if local.authors:
         tasks = [benchmark.task for benchmark in cells_of(local.rows)]
-        samples = tuple(read_authors(local.path, local.rows.stem, tasks))
-        return Loaded(local.rows, samples, Tally(place=str(local.path), rows=len(samples), taken=len(samples)))
+        made = list(read_authors(local.path, local.rows.stem, tasks))
+        samples = tuple(row for row in made if isinstance(row, Sample))
+        left_out = Counter(row for row in made if isinstance(row, str))
+        tally = Tally(place=str(local.path), rows=len(made), taken=len(samples), left_out=left_out)
+        tally.check_some()
+        return Loaded(local.rows, samples, tally, chosen=True)
     return _load(local.rows, Rows(str(local.path), lambda: local.rows.read(local.path)))
 
 

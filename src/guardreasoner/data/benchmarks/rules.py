@@ -112,6 +112,8 @@ def grouped_rows(path: Path) -> Iterator[Record]:
             groups: object = json.loads(file.read())
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise InputError(f"{path}: not valid JSON: {error}") from None
+        except (RecursionError, ValueError):
+            raise InputError(f"{path}: not readable JSON: nested too deep or a number too long") from None
     if not isinstance(groups, dict):
         raise InputError(f"{path}: found other JSON, expected an object with a list of generations per behaviour")
     number = 0

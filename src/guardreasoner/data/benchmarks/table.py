@@ -104,5 +104,13 @@ def named(names: Sequence[str]) -> tuple[Benchmark, ...]:
 
 
 def _names(benchmark: Benchmark) -> set[str]:
+    return _set_names(benchmark) | {benchmark.group.lower()}
+
+
+def _set_names(benchmark: Benchmark) -> set[str]:
     rows = benchmark.rows_of
-    return {name.lower() for name in (benchmark.name, benchmark.group, rows.name, rows.stem)}
+    return {name.lower() for name in (benchmark.name, rows.name, rows.stem)}
+
+
+SET_NAMES = frozenset[str]().union(*map(_set_names, BENCHMARKS))
+"""Small letters: what no set of anybody's own may be called, or its figures would stand beside the paper's."""

@@ -16,7 +16,16 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from guardreasoner.formats.rivals.base import HARMFULNESS, LLAMA_2, AskedApart, Message, turns
-from guardreasoner.formats.rivals.reading import Reading, Said, fill, first_line, prompt_text, said, unmarked
+from guardreasoner.formats.rivals.reading import (
+    Reading,
+    Said,
+    each_read,
+    fill,
+    first_line,
+    prompt_text,
+    said,
+    unmarked,
+)
 from guardreasoner.types import Exchange, Malformed, Task
 
 _CAUTION = "O13"
@@ -65,14 +74,16 @@ class Aegis2Format:
         answer = _object(text)
         if answer is None:
             return Malformed(text=text, reason="no JSON object")
-        found: dict[Task, Said] = {}
-        for task in tasks:
-            word = answer.get(_FIELDS[task])
-            if word not in ("safe", "unsafe"):
-                return Malformed(text=text, reason=f"`{_FIELDS[task]}` is {word!r:.40}, expected safe or unsafe")
-            place = re.search(rf'"{_FIELDS[task]}"\s*:\s*"', text)
-            found[task] = said(task, word, place.end() if place else 0, ("unsafe",), ("safe",))
-        return Reading(found)
+        return each_read(text, tasks, lambda task: _field(answer, task, text))
+
+
+def _field(answer: dict[str, Any], task: Task, text: str) -> Said | str:
+    name = _FIELDS[task]
+    word = answer.get(name)
+    if word not in ("safe", "unsafe"):
+        return f"`{name}` is {word!r:.40}, expected safe or unsafe"
+    place = re.search(rf'"{name}"\s*:\s*"', text)
+    return said(task, word, place.end() if place else 0, ("unsafe",), ("safe",))
 
 
 def _object(text: str) -> dict[str, Any] | None:

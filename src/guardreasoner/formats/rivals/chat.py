@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from guardreasoner.formats.paper import INSTRUCTION, NAMES, NOT_APPLICABLE, PaperFormat
 from guardreasoner.formats.rivals.base import Message
-from guardreasoner.formats.rivals.reading import Reading, Said
-from guardreasoner.types import Exchange, Malformed, Task
+from guardreasoner.formats.rivals.reading import Reading, Said, each_read
+from guardreasoner.types import Exchange, Malformed, Task, Verdict
 
 _PAPER = PaperFormat()
 _THINKING = "You must think step by step. Keep consistency between the reasoning and the Answers.\n"
@@ -52,7 +52,15 @@ class ChatFormat:
         return ({"role": "user", "content": self.render(exchange, tasks)},)
 
     def read(self, text: str, exchange: Exchange, tasks: Sequence[Task]) -> Reading | Malformed:
-        verdict = _PAPER.read(text.rpartition("</think>")[2] if "</think>" in text else text, exchange, tasks)
-        if isinstance(verdict, Malformed):
-            return verdict.model_copy(update={"text": text, "refused": _DECLINES.match(text) is not None})
-        return Reading({task: Said(verdict.labels.get(task) or "") for task in tasks}, verdict.reasoning)
+        said = text.rpartition("</think>")[2]
+        answers = {task: _PAPER.read(said, exchange, (task,)) for task in tasks}
+        reasoning = next((each.reasoning for each in answers.values() if isinstance(each, Verdict)), None)
+
+        def answer(task: Task) -> Said | str:
+            found = answers[task]
+            return found.reason if isinstance(found, Malformed) else Said(found.labels.get(task) or "")
+
+        read = each_read(text, tasks, answer, reasoning)
+        if isinstance(read, Malformed):
+            return read.model_copy(update={"refused": _DECLINES.match(said) is not None})
+        return read

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guardreasoner.formats.rivals.base import GEMMA, HARMFULNESS, THINK, Message, after_thinking
-from guardreasoner.formats.rivals.reading import Reading, Said, fill, one_field, prompt_text, said, unmarked
+from guardreasoner.formats.rivals.reading import Reading, Said, each_read, fill, one_field, prompt_text, said, unmarked
 from guardreasoner.types import Exchange, Malformed, Task
 
 _LINES = {Task.PROMPT_HARMFULNESS: "Prompt harm", Task.RESPONSE_HARMFULNESS: "Response harm"}
@@ -45,11 +45,10 @@ class NemotronReasoningFormat:
         if isinstance(thought, str):
             return Malformed(text=text, reason=thought)
         reasoning, start = thought
-        found: dict[Task, Said] = {}
         text_read = text.replace("Response Harm:", "Response harm:")  # as its model card spells it
-        for task in tasks:
-            answer = one_field(text_read, _LINES[task], ("harmful", "unharmful"), start)
-            if isinstance(answer, str):
-                return Malformed(text=text, reason=answer)
-            found[task] = said(task, *answer, ("harmful",), ("unharmful",))
-        return Reading(found, reasoning)
+
+        def answer(task: Task) -> Said | str:
+            found = one_field(text_read, _LINES[task], ("harmful", "unharmful"), start)
+            return found if isinstance(found, str) else said(task, *found, ("harmful",), ("unharmful",))
+
+        return each_read(text, tasks, answer, reasoning)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guardreasoner.formats.rivals.base import THINK, Message, turns
-from guardreasoner.formats.rivals.reading import Reading, Said, fill, one_field, prompt_text, said, unmarked
+from guardreasoner.formats.rivals.reading import Reading, Said, each_read, fill, one_field, prompt_text, said, unmarked
 from guardreasoner.types import Exchange, Malformed, Task
 
 
@@ -38,12 +38,10 @@ class Qwen3GuardFormat:
         return tuple({**turn, "content": unmarked(turn["content"], *THINK)} for turn in turns(exchange, tasks))
 
     def read(self, text: str, exchange: Exchange, tasks: Sequence[Task]) -> Reading | Malformed:
-        found: dict[Task, Said] = {}
-        for task in tasks:
+        def answer(task: Task) -> Said | str:
             refusal = task is Task.RESPONSE_REFUSAL
             words = (("Yes",), ("No",)) if refusal else (self._harmful, self._unharmful)
-            answer = one_field(text, "Refusal" if refusal else "Safety", (*words[0], *words[1]))
-            if isinstance(answer, str):
-                return Malformed(text=text, reason=answer)
-            found[task] = said(task, *answer, *words)
-        return Reading(found)
+            found = one_field(text, "Refusal" if refusal else "Safety", (*words[0], *words[1]))
+            return found if isinstance(found, str) else said(task, *found, *words)
+
+        return each_read(text, tasks, answer)

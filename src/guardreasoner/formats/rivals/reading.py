@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -26,10 +26,26 @@ class Said:
 
 @dataclass(frozen=True)
 class Reading:
-    """A complete answer: one `Said` per task that was asked, and the reasoning that came before it."""
+    """An answer: one `Said` per task that was asked, and the reasoning that came before it.
+
+    `problem`: why a task that was asked has none, None if all have one.
+    """
 
     said: Mapping[Task, Said]
     reasoning: str | None = None
+    problem: str | None = None
+
+
+def each_read(
+    text: str, tasks: Sequence[Task], read: Callable[[Task], Said | str], reasoning: str | None = None
+) -> Reading | Malformed:
+    """The answers to several tasks in one text, Malformed if none can be read. `read`: an answer, or what is wrong."""
+    answers = {task: read(task) for task in tasks}
+    found = {task: answer for task, answer in answers.items() if isinstance(answer, Said)}
+    problem = next((answer for answer in answers.values() if isinstance(answer, str)), None)
+    if not found:
+        return Malformed(text=text, reason=problem or "nothing was asked")
+    return Reading(found, reasoning, problem)
 
 
 def said(task: Task, word: str, at: int, positive: Sequence[str], negative: Sequence[str]) -> Said:

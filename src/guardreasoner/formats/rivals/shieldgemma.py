@@ -1,7 +1,8 @@
-"""ShieldGemma: one message at a time, `Yes` or `No`, weighed against each other.
+"""ShieldGemma: one message at a time, `Yes` or `No`.
 
 Prompt: Google's model card, with all four guidelines in one prompt as NVIDIA/NeMo-Guardrails has them. The card prints
-the layout for requests and describes the one for responses. Rule: P(Yes) against P(No) as the next word.
+the layout for requests and describes the one for responses. Rule: the word that is written, where the card weighs
+P(Yes) against P(No) as the next one: that share is the score, and a threshold other than 0.5 decides by it.
 """
 
 from __future__ import annotations

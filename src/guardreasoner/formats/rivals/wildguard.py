@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guardreasoner.formats.rivals.base import Message, pair
-from guardreasoner.formats.rivals.reading import Reading, Said, one_field, said
+from guardreasoner.formats.rivals.reading import Reading, Said, each_read, one_field, said
 from guardreasoner.types import Exchange, Malformed, Task
 
 _LINES = {
@@ -36,10 +36,8 @@ class WildGuardFormat:
         return None
 
     def read(self, text: str, exchange: Exchange, tasks: Sequence[Task]) -> Reading | Malformed:
-        found: dict[Task, Said] = {}
-        for task in tasks:
-            answer = one_field(text, _LINES[task], ("yes", "no"))
-            if isinstance(answer, str):
-                return Malformed(text=text, reason=answer)
-            found[task] = said(task, *answer, ("yes",), ("no",))
-        return Reading(found)
+        def answer(task: Task) -> Said | str:
+            found = one_field(text, _LINES[task], ("yes", "no"))
+            return found if isinstance(found, str) else said(task, *found, ("yes",), ("no",))
+
+        return each_read(text, tasks, answer)

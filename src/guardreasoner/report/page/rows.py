@@ -182,13 +182,14 @@ def _voice(voice: Voice, entry: Entry) -> Element:
     row = voice.judged
     said: list[Node] = []
     if row.labels is None:
-        said.append(e("p", e("strong", "Unreadable: "), row.problem or "no answer"))
+        said.append(e("p", e("strong", "Refused: " if row.declined else "Unreadable: "), row.problem or "no answer"))
     for task in row.labels.tasks if row.labels else ():
         score = score_of(row, task)
         line = f"{TITLES[task]}: {row.labels.get(task) if row.labels else ''}" + (
             "" if score is None else f" ({score:.3f})"
         )
         said.append(e("li", e("strong", line) if task is entry.task else line))
+    words = row.reasoning or row.text
     against = contradictions(row.reasoning, row.labels) if row.reasoning and row.labels else ()
     return e(
         "section",
@@ -198,9 +199,7 @@ def _voice(voice: Voice, entry: Entry) -> Element:
         if against
         else None,
         e("p", "Judged in shortened form: it did not fit the model.", class_="note") if row.shortened else None,
-        e("pre", _short(row.reasoning), dir="auto", tabindex="0")
-        if row.reasoning
-        else e("p", "No reasoning.", class_="note"),
+        e("pre", _short(words), dir="auto", tabindex="0") if words else e("p", "No reasoning.", class_="note"),
     )
 
 
