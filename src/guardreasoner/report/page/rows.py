@@ -181,7 +181,7 @@ def _short(text: str) -> str:
 def _voice(voice: Voice, entry: Entry) -> Element:
     row = voice.judged
     said: list[Node] = []
-    if row.labels is None:
+    if row.labels is None or row.problem:
         said.append(e("p", e("strong", "Refused: " if row.declined else "Unreadable: "), row.problem or "no answer"))
     for task in row.labels.tasks if row.labels else ():
         score = score_of(row, task)
