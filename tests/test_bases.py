@@ -264,7 +264,7 @@ def test_unknown_module_for_adapters_is_one_sentence(bases: dict[str, Path]) -> 
 
 
 def test_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no causal language model can be opened from this folder"):
+    with pytest.raises(InputError, match="no model can be opened from this folder"):
         open_model(str(tmp_path))
 
 
