@@ -1,5 +1,6 @@
 """The run folder: whole files, one recipe, records that say where they are wrong."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_recipe_may_change_until_a_stage_has_written_something(tmp_path: Path) -
     RunFolder(tmp_path).open(Recipe(name="one", output=tmp_path))
     RunFolder(tmp_path).open(Recipe(name="two", output=tmp_path))
     assert Recipe.model_validate_json((tmp_path / "recipe.json").read_text(encoding="utf-8")).name == "two"
+
+
+def test_copy_of_a_run_goes_on_where_it_lies(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "one").open(Recipe(name="one", output=tmp_path / "one"))
+    (tmp_path / "one" / "samples.jsonl").touch()
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    RunFolder(tmp_path / "other").open(Recipe(name="one", output=tmp_path / "other"))
 
 
 def test_evaluation_may_change_in_a_run(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from guardreasoner.processes import is_first
 from guardreasoner.recipe import Recipe
 
 _PACKAGES = ("guardreasoner", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
-_FREE = {"evaluate", "synthesize.keep", "synthesize.benchmarks", "mine.models", "mine.concurrency"} | {
+_FREE = {"output", "evaluate", "synthesize.keep", "synthesize.benchmarks", "mine.models", "mine.concurrency"} | {
     f"teacher.{key}"  # how the teacher is reached and paid, not what it is asked
     for key in (
         *("base_url", "api_key_env", "concurrency", "timeout", "attempts"),
