@@ -32,7 +32,7 @@ def interchange(
     from guardreasoner.guard import Guard
     from guardreasoner.interchange import geh, lm_eval
     from guardreasoner.interchange.cells import load_cells
-    from guardreasoner.stages.evaluate import fit
+    from guardreasoner.spreading import fit
 
     cells = load_cells(data)
     left_out = []

@@ -9,7 +9,7 @@ from typing import Any
 from guardreasoner.errors import MissingExtra
 from guardreasoner.guard import Guard
 from guardreasoner.interchange.geh import exchange_of, unsafe
-from guardreasoner.stages.evaluate import fit
+from guardreasoner.spreading import fit
 from guardreasoner.types import Exchange, Malformed, Verdict
 
 try:

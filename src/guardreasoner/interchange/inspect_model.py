@@ -12,7 +12,7 @@ from guardreasoner.data.layout import read_prompt
 from guardreasoner.errors import InputError
 from guardreasoner.guard import Guard
 from guardreasoner.interchange.answers import unread, written
-from guardreasoner.stages.evaluate import fit
+from guardreasoner.spreading import fit
 from guardreasoner.types import Exchange, Malformed, Mode, Task, Verdict
 
 _models: Any = import_module("inspect_ai.model")

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from guardreasoner.jsonl import Json
+from guardreasoner.report.terminal import SHORT, word
+from guardreasoner.types import Task
 
-_SHORT = {"prompt_harmfulness": "prompt", "response_harmfulness": "response", "response_refusal": "refusal"}
 _HEADING = ("benchmark", "task", "rows", "positive", "where", "terms")
 
 
@@ -24,7 +25,7 @@ def show(entries: Sequence[Json], console: Console) -> None:
     for name in _HEADING:
         table.add_column(name, justify="right" if name in ("rows", "positive") else "left", overflow="fold")
     for entry in entries:
-        table.add_row(*map(escape, _row(entry | {"task": _SHORT[entry["task"]]})))
+        table.add_row(*map(escape, _row(entry | {"task": SHORT[Task(entry["task"])]})))
     console.print(table)
     for note in notes(entries):
         console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
@@ -32,7 +33,7 @@ def show(entries: Sequence[Json], console: Console) -> None:
 
 def lines(entries: Sequence[Json]) -> Iterator[str]:
     """One line per benchmark under one heading, in aligned columns; comments start with #."""
-    rows = [list(_HEADING), *(["_".join(text.split()) or "-" for text in _row(entry)] for entry in entries)]
+    rows = [list(_HEADING), *([word(text) for text in _row(entry)] for entry in entries)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

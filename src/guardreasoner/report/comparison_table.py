@@ -11,7 +11,7 @@ from rich.table import Table
 
 from guardreasoner.metrics import Interval, PairedDifference
 from guardreasoner.report.comparison import ComparedCell, ComparedMean, Comparison
-from guardreasoner.report.terminal import MEAN, PROTOCOLS, TITLES, percent
+from guardreasoner.report.terminal import MEAN, PROTOCOLS, TITLES, percent, tenths, word
 from guardreasoner.types import Mode, Task
 
 NOTE = (
@@ -54,7 +54,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
 def _cell_line(cell: ComparedCell) -> list[str]:
     test = cell.mcnemar
     return [
-        *(cell.task.value, "_".join(cell.benchmark.split()) or "-", mode_of(cell.mode_a, cell.mode_b), str(cell.n)),
+        *(cell.task.value, word(cell.benchmark), mode_of(cell.mode_a, cell.mode_b), str(cell.n)),
         *(percent(cell.f1_a), percent(cell.f1_b), *_difference(cell.difference)),
         *(str(test.only_a), str(test.only_b), chance(test.p), chance(cell.p_holm)),
     ]
@@ -118,16 +118,12 @@ def _table(comparison: Comparison) -> Table:
 def _table_row(found: ComparedCell | ComparedMean) -> tuple[str, ...]:
     difference = found.difference
     value = "-" if difference.difference is None else f"{100 * difference.difference:+.1f}"
-    return (_short(found.f1_a), _short(found.f1_b), value, _span(difference.interval), chance(difference.p))
+    return (tenths(found.f1_a), tenths(found.f1_b), value, _span(difference.interval), chance(difference.p))
 
 
 def _table_tests(cell: ComparedCell) -> tuple[str, ...]:
     test = cell.mcnemar
     return str(test.only_a), str(test.only_b), chance(test.p), chance(cell.p_holm)
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def _span(bounds: Interval | None) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from guardreasoner.metrics import Interval, Protocol
 from guardreasoner.report import reasoning_table
 from guardreasoner.report.cells import Cell, Evaluation, ModeMean, Pace
-from guardreasoner.report.terminal import PROTOCOLS, SHORT, TITLES, percent
+from guardreasoner.report.terminal import PROTOCOLS, SHORT, TITLES, percent, span, tenths, word
 from guardreasoner.types import Mode
 
 __all__ = ["SIZES", "Cell", "Evaluation", "lines", "markdown", "show"]
@@ -51,7 +51,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
 def lines(evaluation: Evaluation) -> Iterator[str]:
     """One line per cell and mean under one heading, in aligned columns; comments start with #."""
     both = [[*row, *more] for row, more in zip(_rows(evaluation), _scores_rows(evaluation), strict=True)]
-    rows = [["_".join(text.split()) or "-" for text in row] for row in both]
+    rows = [[word(text) for text in row] for row in both]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield f"# {evaluation.model}: {note_of(evaluation.protocol)} {SCORES_NOTE}"
     for row in rows:
@@ -102,7 +102,7 @@ def _table(evaluation: Evaluation, mode: Mode) -> Table:
     for mean in evaluation.means:
         if mean.mode == mode:
             for name, value, bounds, paper in _figures(mean):
-                figures = ("", _short(value), _span(bounds), *[""] * 6, *(_short(paper.get(size)) for size in SIZES))
+                figures = ("", tenths(value), span(bounds), *[""] * 6, *(tenths(paper.get(size)) for size in SIZES))
                 table.add_row(f"{name.split()[0]}, {_share(mean)}\n [dim]{SHORT[mean.task]}[/]", *figures)
     return table
 
@@ -126,17 +126,13 @@ def _table_row(cell: Cell) -> tuple[str, ...]:
         *(
             f"{escape(cell.benchmark)}\n [dim]{SHORT[cell.task]}[/]",
             str(found.n),
-            f"[bold]{_short(found.f1)}[/]",
+            f"[bold]{tenths(found.f1)}[/]",
             _row(cell)[5],
         ),
-        *(_short(found.precision), _short(found.recall), _short(found.fpr), unreadable),
-        *("-" if speed is None else f"{speed:.1f}", _short(cell.always_positive_f1)),
-        *(_short(cell.paper_f1.get(size)) for size in SIZES),
+        *(tenths(found.precision), tenths(found.recall), tenths(found.fpr), unreadable),
+        *("-" if speed is None else f"{speed:.1f}", tenths(cell.always_positive_f1)),
+        *(tenths(cell.paper_f1.get(size)) for size in SIZES),
     )
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def _rows(evaluation: Evaluation) -> list[list[str]]:
@@ -148,7 +144,7 @@ def _rows(evaluation: Evaluation) -> list[list[str]]:
 def _row(cell: Cell) -> list[str]:
     found = cell.score
     return [
-        *(cell.benchmark, TITLES[cell.task], cell.mode, str(found.n), percent(found.f1), _span(found.f1_interval)),
+        *(cell.benchmark, TITLES[cell.task], cell.mode, str(found.n), percent(found.f1), span(found.f1_interval)),
         *(percent(found.precision), percent(found.recall), percent(found.fpr), str(found.unreadable)),
         "-" if cell.seconds_per_1000 is None else f"{cell.seconds_per_1000:.2f}",
         percent(cell.always_positive_f1),
@@ -159,7 +155,7 @@ def _row(cell: Cell) -> list[str]:
 def _mean_rows(mean: ModeMean) -> Iterator[list[str]]:
     for name, value, bounds, paper in _figures(mean):
         names = [f"{name}, {_share(mean)}", TITLES[mean.task], mean.mode, "-"]
-        yield [*names, percent(value), _span(bounds), *["-"] * 6, *(percent(paper.get(size)) for size in SIZES)]
+        yield [*names, percent(value), span(bounds), *["-"] * 6, *(percent(paper.get(size)) for size in SIZES)]
 
 
 def _figures(mean: ModeMean) -> Iterator[tuple[str, float | None, Interval | None, dict[str, float]]]:
@@ -184,7 +180,7 @@ def _scores_row(cell: Cell) -> list[str]:
     rates = (found.tpr_at_1_fpr, found.tpr_at_5_fpr, found.ece)
     tokens = cell.reasoning_tokens_per_check
     return [
-        *(_short(found.auprc), _span(found.auprc_interval), *map(_short, rates), str(found.refused)),
+        *(tenths(found.auprc), span(found.auprc_interval), *map(tenths, rates), str(found.refused)),
         "-" if tokens is None else f"{tokens:.1f}",
         *(("-", "-") if pace is None else (f"{1000 * pace.seconds:.2f}", str(pace.batch_size))),
     ]
@@ -194,10 +190,6 @@ def _pace(cell: Cell) -> Pace | None:
     """How most of the checks ran: a batch may have one row left over."""
     paces = [pace for pace in (cell.single, cell.batched) if pace is not None]
     return max(paces, key=lambda pace: pace.checks, default=None)
-
-
-def _span(bounds: Interval | None) -> str:
-    return "-" if bounds is None else f"{100 * bounds.low:.1f}-{100 * bounds.high:.1f}"
 
 
 def notes_of(evaluation: Evaluation) -> Iterator[str]:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guardreasoner.report.reasoning import Quality
-from guardreasoner.report.terminal import SHORT
+from guardreasoner.report.terminal import SHORT, word
 from guardreasoner.types import Task
 
 HEADING = (
@@ -83,7 +83,7 @@ def print_found(found: Sequence[tuple[str, Task, Quality]], console: Console) ->
 
 def lines(found: Sequence[tuple[str, Task, Quality]]) -> Iterator[str]:
     """Aligned columns as comments: below the figures of a pipe, whose columns are others."""
-    words = [["_".join(text.split()) or "-" for text in row] for row in rows(found)]
+    words = [[word(text) for text in row] for row in rows(found)]
     if words:
         yield f"# {NOTE}"
         widths = [max(map(len, column)) for column in zip(*words, strict=True)]

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.formats.steps import read_reasoning
+from guardreasoner.report.terminal import word
 from guardreasoner.types import Exchange, Malformed, Rejection, SFTExample
 
 TOTAL = "Total"
@@ -198,7 +199,7 @@ def _table(title: str, rows: list[list[str]]) -> Table:
 
 
 def _aligned(rows: list[list[str]]) -> Iterator[str]:
-    words = [["_".join(text.split()) or "-" for text in row] for row in rows]
+    words = [[word(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*words, strict=True)]
     for row in words:
         rest = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]

@@ -74,6 +74,11 @@ def lines(report: Report) -> Iterator[str]:
             yield f"# {mean.model} {mean.task.value}: {_missing(mean)}"
 
 
+def tenths(value: float | None) -> str:
+    """`85.4`, in percent, or `-` for None: where columns are narrow."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
 def percent(value: float | None) -> str:
     """`85.41`, or `-` for None."""
     return "-" if value is None else f"{100 * value:.2f}"
@@ -82,7 +87,7 @@ def percent(value: float | None) -> str:
 def _cell_line(cell: Cell) -> list[str]:
     score = cell.score
     return [
-        *(_word(cell.model), cell.task.value, _word(cell.benchmark)),
+        *(word(cell.model), cell.task.value, word(cell.benchmark)),
         *(percent(score.f1), *_bounds(score.f1_interval), percent(cell.paper_f1)),
         *(percent(score.precision), percent(score.recall), percent(score.fpr)),
         *(str(score.unreadable), str(score.n)),
@@ -94,11 +99,12 @@ def _mean_lines(mean: ModelMean) -> Iterator[list[str]]:
         (MEAN, mean.f1, mean.f1_interval, mean.paper_f1),
         (PLAIN_MEAN, mean.unweighted_f1, mean.unweighted_f1_interval, None),
     ):
-        names = [_word(mean.model), mean.task.value, f"{_word(name)}[{_share(mean, '/')}]"]
+        names = [word(mean.model), mean.task.value, f"{word(name)}[{_share(mean, '/')}]"]
         yield [*names, percent(value), *_bounds(bounds), percent(paper), "-", "-", "-", "-", "-"]
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """`text` as one column of a pipe: no space inside, never empty."""
     return "_".join(text.split()) or "-"
 
 
@@ -129,9 +135,9 @@ def _table(report: Report, model: str) -> Table:
             table.add_row(*_table_row(cell))
         for mean in report.means:
             if (mean.model, mean.task) == (model, task):
-                figures = (percent(mean.f1), _span(mean.f1_interval), percent(mean.paper_f1))
+                figures = (percent(mean.f1), span(mean.f1_interval), percent(mean.paper_f1))
                 table.add_row(f"mean, {_share(mean)}", *figures, style="bold")
-                table.add_row("plain mean", percent(mean.unweighted_f1), _span(mean.unweighted_f1_interval))
+                table.add_row("plain mean", percent(mean.unweighted_f1), span(mean.unweighted_f1_interval))
         table.add_section()
     return table
 
@@ -139,11 +145,12 @@ def _table(report: Report, model: str) -> Table:
 def _table_row(cell: Cell) -> tuple[str, ...]:
     score = cell.score
     return (
-        *(escape(cell.benchmark), percent(score.f1), _span(score.f1_interval), percent(cell.paper_f1)),
+        *(escape(cell.benchmark), percent(score.f1), span(score.f1_interval), percent(cell.paper_f1)),
         *(percent(score.precision), percent(score.recall), percent(score.fpr)),
         *(f"[red]{score.unreadable}[/]" if score.unreadable else "0", str(score.n)),
     )
 
 
-def _span(bounds: Interval | None) -> str:
+def span(bounds: Interval | None) -> str:
+    """`35.2-43.2`, in percent, or `-` for None."""
     return "-" if bounds is None else f"{100 * bounds.low:.1f}-{100 * bounds.high:.1f}"

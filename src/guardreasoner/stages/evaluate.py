@@ -29,7 +29,6 @@ from guardreasoner.report.page import Content, evaluation_page
 from guardreasoner.report.page.content import Key
 from guardreasoner.report.reasoning import Quality, quality
 from guardreasoner.run import RunFolder, read_records, write_whole
-from guardreasoner.spreading import fit as fit  # other programs' adapters take it from here
 from guardreasoner.spreading import spread
 from guardreasoner.types import Mode, Record, Sample, Task, TaskName
 
