@@ -155,6 +155,13 @@ def test_none_for_a_response_that_is_not_there_is_learnt(bases: dict[str, Path])
     assert learnt_text(bases["begins"], trained) == alone + END
 
 
+def test_answer_lines_decide(bases: dict[str, Path]) -> None:
+    (trained,), _ = taught(bases["begins"], [example(7)])
+    decisive = text_of(bases["begins"], [trained.ids[at] for at in sorted(trained.decisive)])
+    answers = [line for line in REASONED.split("\n") if line.startswith(("Request:", "Completion:", "Response:"))]
+    assert decisive.replace("\n", "").strip() == "".join(answers)
+
+
 def test_labels_only_teaches_what_a_guard_without_reasoning_writes(bases: dict[str, Path]) -> None:
     rows = [example(response_harmfulness="unharmful")]
     (trained,), _ = taught(bases["begins"], rows, reasoning="drop", unannotated="mask")

@@ -95,6 +95,19 @@ def test_mining_may_change_until_something_is_made_by_it(tmp_path: Path, made: s
         RunFolder(tmp_path).open(recipe(gamma=0.1, temperature=0.7))
 
 
+@pytest.mark.parametrize("made", ["sft", "ensemble", "rollouts", "quantize"])
+def test_r_sft_may_change_until_something_is_made_by_it(tmp_path: Path, made: str) -> None:
+    def recipe(epochs: float) -> Recipe:
+        return Recipe.model_validate({"name": "one", "output": tmp_path, "sft": {"epochs": epochs}})
+
+    RunFolder(tmp_path).open(recipe(1))
+    (tmp_path / "reasoning.jsonl").touch()
+    RunFolder(tmp_path).open(recipe(2))
+    (tmp_path / made).mkdir()
+    with pytest.raises(InputError, match=r"`sft\.epochs` differs"):
+        RunFolder(tmp_path).open(recipe(3))
+
+
 @pytest.mark.parametrize("made", ["dpo", "quantize", "evaluate"])
 def test_hs_dpo_may_change_until_a_guard_was_made_by_it(tmp_path: Path, made: str) -> None:
     def recipe(beta: float) -> Recipe:

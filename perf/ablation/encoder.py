@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoTokenizer, BertModel
 
-from guardreasoner.data.benchmarks import choose
+from guardreasoner.data.benchmarks import Chosen, choose
 from guardreasoner.metrics import Prediction, score
 from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records
@@ -126,14 +126,15 @@ def padded(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
     return ids, segments, mask
 
 
-def train(model: Classifier, rows: Sequence[Row], rate: float, epochs: int, seed: int) -> None:
+def train(model: Classifier, rows: Sequence[Row], rate: float, epochs: float, seed: int) -> None:
     """AdamW, cosine after a short warm-up, weighted cross-entropy of each asked task, averaged over texts."""
     matrices = [weight for weight in model.parameters() if weight.ndim == 2]
     others = [weight for weight in model.parameters() if weight.ndim != 2]
     groups = [{"params": matrices, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=rate)
     rng = random.Random(seed)
-    steps = [batch for _ in range(epochs) for batch in batches(rows, rng)]
+    steps = [batch for _ in range(math.ceil(epochs)) for batch in batches(rows, rng)]
+    steps = steps[: math.ceil(len(steps) * epochs / math.ceil(epochs))]
     model.train()
     for step, batch in enumerate(track(steps, "training")):
         share = min(1.0, (step + 1) / (0.06 * len(steps))) * 0.5 * (1 + math.cos(math.pi * step / len(steps)))
@@ -161,21 +162,26 @@ def scores(model: Classifier, rows: Sequence[Row], task: Task) -> np.ndarray:
     return found
 
 
-def report(model: Classifier, texts: Texts, data: Sequence[Path]) -> Iterator[str]:
+def judge(
+    model: Classifier, texts: Texts, samples: Sequence[Sample], task: Task
+) -> tuple[list[Sample], list[Prediction]]:
+    """The samples that are annotated for the task, and what the encoder says of each."""
+    found = [sample for sample in samples if sample.labels.get(task) is not None]
+    asked = [each.exchange if task.needs_response else Exchange(prompt=each.exchange.prompt) for each in found]
+    answers = scores(model, [Row(*texts.encode(exchange), [], []) for exchange in asked], task)
+    return found, [
+        Prediction(sample.labels.get(task) or "", task.labels[0] if p >= 0.5 else task.labels[1], score=float(p))
+        for sample, p in zip(found, answers, strict=True)
+    ]
+
+
+def report(model: Classifier, texts: Texts, chosen: Chosen) -> Iterator[str]:
     """A Markdown table, a line per benchmark."""
-    chosen = choose(data, None, ())
     yield "| benchmark | task | n | F1 | 95 % | precision | recall | FPR | AUPRC |"
     yield "|---|---|---:|---:|---|---:|---:|---:|---:|"
     for asked in chosen.asked:
         samples, task = chosen.sets[asked.stem], asked.task
-        exchanges = [
-            each.exchange if task.needs_response else Exchange(prompt=each.exchange.prompt) for each in samples
-        ]
-        found = scores(model, [Row(*texts.encode(exchange), [], []) for exchange in exchanges], task)
-        predictions = [
-            Prediction(sample.labels.get(task) or "", task.labels[0] if p >= 0.5 else task.labels[1], score=float(p))
-            for sample, p in zip(samples, found, strict=True)
-        ]
+        _, predictions = judge(model, texts, samples, task)
         cell = score(predictions, task)
         figures = [cell.f1, cell.precision, cell.recall, cell.fpr, cell.auprc]
         f1, *rest = (f"{100 * value:.1f}" if value is not None else "-" for value in figures)
@@ -192,7 +198,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=1.5e-4)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.manual_seed(asked.seed)
@@ -208,7 +214,8 @@ def main() -> None:
         train(model, rows, asked.rate, asked.epochs, asked.seed)
         asked.output.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), weights)
-    for line in report(model, texts, asked.data):
+    chosen = choose(asked.data, None, ())
+    for line in report(model, texts, chosen):
         sys.stdout.write(line + "\n")
 
 

@@ -27,6 +27,7 @@ _FREE = {"output", "evaluate", "synthesize.keep", "synthesize.benchmarks", "mine
 }
 _JUDGED = ("quantize", "evaluate")  # what was made of the last guard would pass for the next one's
 _UNTIL = {  # may change as long as none of these is in the folder: nothing was made of it
+    "sft": ("sft", "ensemble", "rollouts", "pairs.jsonl", "dpo", *_JUDGED),
     "ensemble": ("ensemble", "rollouts", "pairs.jsonl", "dpo", *_JUDGED),
     "mine": ("rollouts", "pairs.jsonl", "dpo", *_JUDGED),
     **dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), ("pairs.jsonl", "dpo", *_JUDGED)),

@@ -97,6 +97,9 @@ class SFTSection(Optimisation):
     """Examples that share most of their prompts are packed into one row of so many tokens, or of `cutoff`."""
     average: Literal["token", "row"] = "token"
     """`token`: every completion token weighs the same (the paper). `row`: every example weighs the same."""
+    decisive_weight: float | None = Field(default=None, gt=0)
+    """What each token of the conclusion and of the answers weighs when an example weighs one (`average` = "row").
+    None = as much as every other token; in long reasoning the verdict is then hardly learnt."""
     template: Literal["plain", "llama3"] = "plain"
     """`plain`: the text that the guard is given. `llama3`: that text in the chat template in which the authors trained
     and did not infer (LLaMA-Factory's `llama3`); the guard then gives it too, so that both are equal here."""

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from guardreasoner.data.labelled import normalised
+from guardreasoner.formats.markers import plain
 from guardreasoner.formats.nano import NanoFormat
+from guardreasoner.inputs import shorten
 from guardreasoner.recipe import SynthesizeSection
 from guardreasoner.teachers.rule import RuleTeacher
 from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task
@@ -35,6 +37,8 @@ class View:
     task: Task
     label: str
     reasoned: bool
+    doubt: random.Random | None = None
+    """Draws the words from which the conclusion is to be drawn all the same; None = the teacher's own."""
 
     @property
     def labels(self) -> Labels:
@@ -42,7 +46,7 @@ class View:
 
 
 def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> Iterator[tuple[Sample, View]]:
-    """Every sample with every task that has a label, with reasoning and without.
+    """Every sample with every task that has a label, with reasoning and without, and some of them in doubt.
 
     One task at a time: few sources annotate all tasks, and asking for several together would tell which kind of row it
     is. Labels that are None are not asked: masked, never guessed. A request that comes with many responses is judged
@@ -51,15 +55,20 @@ def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> I
     requests: set[str] = set()
     for sample in samples:
         for kind, exchange, labels in _exchanges(sample, section, seed):
+            asked = shortened(exchange, section.longest)
             for task in labels.tasks:
                 if task is Task.PROMPT_HARMFULNESS:
                     request = normalised(exchange.prompt)
                     if request in requests:
                         continue
                     requests.add(request)
-                for reasoned in (False, True):
-                    name = "-".join([kind, task.value, "reason" if reasoned else "fast"]).strip("-")
-                    yield sample, View(name, exchange, task, labels.get(task) or "", reasoned)
+                rng = random.Random(f"{seed}-{sample.source}-{sample.id}-{kind}-{task.value}")
+                for how in ("fast", "reason", "doubt"):
+                    if how == "doubt" and rng.random() >= section.doubt:
+                        continue
+                    name = "-".join([kind, task.value, how]).strip("-")
+                    doubt = rng if how == "doubt" else None
+                    yield sample, View(name, asked, task, labels.get(task) or "", how != "fast", doubt)
 
 
 def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[tuple[str, Exchange, Labels]]:
@@ -68,6 +77,15 @@ def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterato
         rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
         said = Exchange(prompt=rng.choice(_INVITATIONS), response=sample.exchange.prompt)
         yield "said", said, Labels(response_harmfulness=sample.labels.prompt_harmfulness)
+
+
+def shortened(exchange: Exchange, longest: int | None) -> Exchange:
+    """`exchange` in `longest` characters at most: its texts may have the same share of them each."""
+    if longest is None:
+        return exchange
+    if exchange.response is None:
+        return Exchange(prompt=shorten(exchange.prompt, longest))
+    return Exchange(prompt=shorten(exchange.prompt, longest // 2), response=shorten(exchange.response, longest // 2))
 
 
 def label_weights(counts: Mapping[tuple[Task, str], int], share: Mapping[str, float]) -> dict[tuple[Task, str], float]:
@@ -93,6 +111,10 @@ def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0)
     assert not isinstance(read, Malformed), read.reason
     assert read.labels == labels
     given = _FORMAT.think if view.reasoned else _FORMAT.answers_open + _FORMAT.cue(view.task)
+    if view.doubt is not None:
+        words, amount = teacher.steps(view.task, view.exchange, view.label, view.doubt)
+        given = _FORMAT.think + plain(words)
+        completion = _FORMAT.write(labels, f"{words} {amount}")
     return SFTExample(
         id=f"{sample.id}-{view.kind}",
         source=sample.source,

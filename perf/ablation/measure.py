@@ -1,0 +1,150 @@
+"""The paper's ablation (section 5.3) at the size of the embedded guard: which stage adds what.
+
+    python perf/ablation/measure.py RUN ENCODER --data BENCHMARK_FILES --output FOLDER
+
+RUN is a run folder whose stages `data`, `synthesize` and `pretrain` are done. Each seed trains five guards on the same
+rows, at the budget that --epochs sets: the answers alone; R-SFT; and HS-DPO of that R-SFT model with pairs of its own
+that all weigh one (plain DPO), with the same pairs weighted, and with the pairs of an ensemble. Beside them ENCODER, a
+sentence encoder with one head per task. All are judged on the development split and on the benchmark files, at most
+--limit rows of each. What is done is not done again, so a stopped run goes on; `page.py` shows what is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import encoder
+import torch
+
+from guardreasoner import Guard, Labels, Verdict
+from guardreasoner.data.benchmarks import choose
+from guardreasoner.jsonl import Journal
+from guardreasoner.recipe import DPOSection, EnsembleSection, MineSection, Recipe
+from guardreasoner.report.judged import judged
+from guardreasoner.run import RunFolder, read_records, write_whole
+from guardreasoner.stages import dpo, ensemble, mine, quantize, sft
+from guardreasoner.stages.evaluate import draw, evaluate
+from guardreasoner.types import Mode, Sample, Scores, Task
+
+HEADS, LABELS, REASONED, PLAIN, OWN, ALL = "encoder", "labels", "r-sft", "dpo-plain", "hs-dpo-self", "hs-dpo-ensemble"
+SHARED = ("samples.jsonl", "dev.jsonl", "reasoning.jsonl", "tokenizer", "pretrain")
+
+
+def recipe_of(base: Recipe, arm: str, seed: int, epochs: float, inputs: int) -> Recipe:
+    """The recipe of one guard: the run's own, at this budget and seed."""
+    reasoning = "drop" if arm == LABELS else "keep"
+    taught = base.sft.model_copy(update={"seed": seed, "epochs": epochs, "reasoning": reasoning})
+    members = base.ensemble if arm == ALL else EnsembleSection()
+    if arm in (LABELS, REASONED):
+        return base.model_copy(update={"sft": taught, "ensemble": members, "mine": None, "dpo": None})
+    mined = base.mine or MineSection(max_tokens=128)
+    drawn = mined.model_copy(update={"seed": seed, "limit": inputs, "gamma": 0.0 if arm == PLAIN else mined.gamma})
+    preferred = (base.dpo or DPOSection()).model_copy(update={"seed": seed})
+    return base.model_copy(update={"sft": taught, "ensemble": members, "mine": drawn, "dpo": preferred})
+
+
+def link(folder: Path, source: Path, names: Sequence[str]) -> None:
+    """What another folder has made already, under the same names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if not (folder / name).exists():
+            (folder / name).symlink_to((source / name).resolve())
+
+
+def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, inputs: int) -> Iterator[tuple[str, Path]]:
+    """Every guard of one seed, in the order in which they need each other, and the folder that the engine opens."""
+    reasoned = output / f"{REASONED}-{seed}"
+    for arm in (LABELS, REASONED, PLAIN, OWN, ALL):
+        place = output / f"{arm}-{seed}"
+        recipe, folder = recipe_of(base, arm, seed, epochs, inputs), RunFolder(place)
+        link(place, run, SHARED)
+        if arm in (LABELS, REASONED):
+            sft.run(recipe, folder)
+        else:
+            (reasoned / "rollouts").mkdir(exist_ok=True)
+            link(place, reasoned, ["sft", "rollouts"])  # the same model, asked the same
+            ensemble.run(recipe, folder)
+            mine.run(recipe, folder)
+            dpo.run(recipe, folder)
+        quantize.run(recipe, folder)
+        yield arm, folder.quantized
+
+
+def train_encoder(base: Recipe, run: Path, source: str, place: Path, seed: int, epochs: float) -> encoder.Classifier:
+    """The rival, trained once."""
+    torch.manual_seed(seed)
+    model = encoder.Classifier(source)
+    weights = place / "encoder.pt"
+    if weights.is_file():
+        model.load_state_dict(torch.load(weights, weights_only=True))
+    else:
+        samples = list(read_records(RunFolder(run).train, Sample))
+        encoder.train(model, encoder.rows_of(samples, base, encoder.Texts(source)), 1.5e-4, epochs, seed)
+        place.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), weights)
+    return model
+
+
+def judge_encoder(model: encoder.Classifier, source: str, sets: Mapping[str, Sequence[Sample]], kept: Path) -> None:
+    """Its answers as the guards' are kept."""
+    texts = encoder.Texts(source)
+    kept.mkdir(parents=True, exist_ok=True)
+    for name, samples in sets.items():
+        found: dict[str, tuple[Sample, dict[str, str], dict[str, float]]] = {}
+        for task in Task:
+            asked, predictions = encoder.judge(model, texts, samples, task)
+            for sample, prediction in zip(asked, predictions, strict=True):
+                _, labels, scores = found.setdefault(sample.id, (sample, {}, {}))
+                labels[task.value], scores[task.value] = prediction.predicted or "", prediction.score or 0.0
+        path = kept / f"{name}.fast.jsonl"
+        path.unlink(missing_ok=True)
+        with Journal(path) as journal:
+            for sample, labels, scores in found.values():
+                verdict = Verdict(labels=Labels.model_validate(labels), scores=Scores.model_validate(scores))
+                journal.append([judged(sample, sample.exchange, verdict, 0.0).model_dump(exclude_none=True)])
+
+
+def main() -> None:
+    """Train and judge, seed after seed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("encoder")
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=float, default=0.12)
+    parser.add_argument("--inputs", type=int, default=500)
+    parser.add_argument("--limit", type=int, default=500)
+    asked = parser.parse_args()
+    base = Recipe.model_validate_json((asked.run / "recipe.json").read_text(encoding="utf-8"))
+    chosen = choose(asked.data, None, ())
+    sets = {name: draw(list(rows), asked.limit) for name, rows in chosen.sets.items()}
+    sets["dev"] = draw(list(read_records(RunFolder(asked.run).dev, Sample)), asked.limit)
+    sizes = {name: len(rows) for name, rows in sets.items()}
+    stems = {each.name: each.stem for each in chosen.asked}
+    settings = {"epochs": asked.epochs, "inputs": asked.inputs, "seeds": asked.seeds, "rows": sizes, "stems": stems}
+    asked.output.mkdir(parents=True, exist_ok=True)
+    write_whole(asked.output / "settings.json", json.dumps(settings, indent=2) + "\n")
+    started = time.perf_counter()
+    for seed in asked.seeds:
+        place = asked.output / f"{HEADS}-{seed}"
+        heads = train_encoder(base, asked.run, asked.encoder, place, seed, asked.epochs)
+        judge_encoder(heads, asked.encoder, sets, asked.output / "judged" / place.name)
+        for arm, model in train(base, asked.run, asked.output, seed, asked.epochs, asked.inputs):
+            modes: tuple[Mode, ...] = ("fast",) if arm == LABELS else ("fast", "reason")
+            guard = Guard(model)
+            for mode in modes:
+                for name, rows in sets.items():
+                    kept = asked.output / "judged" / f"{arm}-{seed}" / f"{name}.{mode}.jsonl"
+                    evaluate(guard, rows, kept, mode, bar=f"{arm} {seed}, {name}, {mode}")
+            sys.stdout.write(f"{arm}, seed {seed}: {time.perf_counter() - started:.0f} s\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
