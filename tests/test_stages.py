@@ -156,14 +156,16 @@ def test_long_texts_are_taught_with_their_beginning_and_end() -> None:
     assert taught(make(response_refusal="compliance"), longest=200) == taught(make(response_refusal="compliance"))
 
 
-def test_doubt_gives_words_that_say_nothing_and_teaches_the_right_conclusion() -> None:
-    found = taught(make("Hello there friend", prompt_harmfulness="unharmful"), doubt=1)
+def test_doubt_gives_words_at_random_and_teaches_the_right_conclusion() -> None:
+    sample = make("Hello there friend", prompt_harmfulness="unharmful")
+    found = taught(sample, doubt=1)
     doubted = found.pop("prompt_harmfulness-doubt")
-    assert found == taught(make("Hello there friend", prompt_harmfulness="unharmful"))
-    assert doubted.prompt.startswith("<|user|>Hello there friend<|request|><|think|>Request: ")
-    assert doubted.completion.endswith("it asks for no harm.<|answers|><|request|><|unharmful|><|end|>".lower()) or (
-        doubted.completion == " It asks for no harm.<|answers|><|request|><|unharmful|><|end|>"
+    assert found == taught(sample)
+    assert (doubted.prompt, doubted.completion) == (
+        "<|user|>Hello there friend<|request|><|think|>Request: words that may alarm: friend, there, hello.",
+        " They may alarm, but it asks for no harm.<|answers|><|request|><|unharmful|><|end|>",
     )
+    assert taught(sample, doubt=1)["prompt_harmfulness-doubt"] == doubted
 
 
 def test_doubt_comes_with_about_the_share_that_was_asked() -> None:

@@ -33,6 +33,7 @@ from guardreasoner.teachers.lessons import label_weights, views
 from guardreasoner.types import Exchange, Sample, Task
 
 TASKS = tuple(Task)
+RATE = 1.5e-4
 REQUEST, BESIDE, RESPONSE = 240, 128, 192  # tokens of a request alone, of one with a response, of a response
 BATCH_TOKENS = 4096
 
@@ -89,7 +90,8 @@ class Texts:
 
 def rows_of(samples: Sequence[Sample], recipe: Recipe, texts: Texts) -> list[Row]:
     """One row per text: a request by itself, and a request with its response for the two tasks about it."""
-    asked = [view for _, view in views(samples, recipe.synthesize, recipe.data.seed) if not view.reasoned]
+    whole = recipe.synthesize.model_copy(update={"longest": None, "doubt": 0.0})  # it is cut below, by tokens
+    asked = [view for _, view in views(samples, whole, recipe.data.seed) if not view.reasoned]
     weights = label_weights(Counter((view.task, view.label) for view in asked), recipe.synthesize.positive_share)
     rows: dict[Exchange, Row] = {}
     for view in asked:
@@ -162,6 +164,23 @@ def scores(model: Classifier, rows: Sequence[Row], task: Task) -> np.ndarray:
     return found
 
 
+def trained(encoder: str, run: Path, output: Path, rate: float, epochs: float, seed: int) -> Classifier:
+    """The encoder and its heads; `output`/encoder.pt is there whole, and not made twice."""
+    torch.manual_seed(seed)
+    model, weights = Classifier(encoder), output / "encoder.pt"
+    if weights.is_file():
+        model.load_state_dict(torch.load(weights, weights_only=True))
+        return model
+    recipe = Recipe.model_validate_json((run / "recipe.json").read_text(encoding="utf-8"))
+    rows = rows_of(list(read_records(RunFolder(run).train, Sample)), recipe, Texts(encoder))
+    sys.stdout.write(f"{len(rows):,} texts, {sum(len(row.ids) for row in rows):,} tokens\n")
+    train(model, rows, rate, epochs, seed)
+    output.mkdir(parents=True, exist_ok=True)
+    torch.save(model.state_dict(), weights.with_suffix(".partial"))
+    weights.with_suffix(".partial").replace(weights)
+    return model
+
+
 def judge(
     model: Classifier, texts: Texts, samples: Sequence[Sample], task: Task
 ) -> tuple[list[Sample], list[Prediction]]:
@@ -197,25 +216,12 @@ def main() -> None:
     parser.add_argument("encoder")
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--rate", type=float, default=1.5e-4)
-    parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--epochs", type=float, default=1.0, help="a part of one is a part of the rows")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    torch.manual_seed(asked.seed)
-    texts, model = Texts(asked.encoder), Classifier(asked.encoder)
-    weights: Path = asked.output / "encoder.pt"
-    if weights.is_file():
-        model.load_state_dict(torch.load(weights, weights_only=True))
-    else:
-        recipe = Recipe.model_validate_json((asked.run / "recipe.json").read_text(encoding="utf-8"))
-        samples = list(read_records(RunFolder(asked.run).train, Sample))
-        rows = rows_of(samples, recipe, texts)
-        sys.stdout.write(f"{len(rows):,} texts, {sum(len(row.ids) for row in rows):,} tokens\n")
-        train(model, rows, asked.rate, asked.epochs, asked.seed)
-        asked.output.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), weights)
-    chosen = choose(asked.data, None, ())
-    for line in report(model, texts, chosen):
+    model = trained(asked.encoder, asked.run, asked.output, asked.rate, asked.epochs, asked.seed)
+    for line in report(model, Texts(asked.encoder), choose(asked.data, None, ())):
         sys.stdout.write(line + "\n")
 
 

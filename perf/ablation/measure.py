@@ -19,12 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import encoder
-import torch
 
 from guardreasoner import Guard, Labels, Verdict
 from guardreasoner.data.benchmarks import choose
-from guardreasoner.jsonl import Journal
-from guardreasoner.recipe import DPOSection, EnsembleSection, MineSection, Recipe
+from guardreasoner.errors import InputError
+from guardreasoner.jsonl import write_objects
+from guardreasoner.recipe import EnsembleSection, Recipe
 from guardreasoner.report.judged import judged
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.stages import dpo, ensemble, mine, quantize, sft
@@ -32,27 +32,39 @@ from guardreasoner.stages.evaluate import draw, evaluate
 from guardreasoner.types import Mode, Sample, Scores, Task
 
 HEADS, LABELS, REASONED, PLAIN, OWN, ALL = "encoder", "labels", "r-sft", "dpo-plain", "hs-dpo-self", "hs-dpo-ensemble"
-SHARED = ("samples.jsonl", "dev.jsonl", "reasoning.jsonl", "tokenizer", "pretrain")
+SHARED = ("samples.jsonl", "dev.jsonl", "reasoning.jsonl", "pretrain")
+MODES: Mapping[str, tuple[Mode, ...]] = {LABELS: ("fast",), REASONED: ("fast", "reason")}
+MEMBERS = EnsembleSection(  # each lacks a third of the sources that people or models annotated, by what they are
+    leave_out={
+        "attacks": ("gptfuzz_labelled", "jailbreakbench_artifacts", "adaptive_attacks", "refusal_direction_runs"),
+        "questions": ("coconot", "harmful_instruction_lists", "red_instruct", "do_not_answer", "ailuminate_demo"),
+        "talk": ("dices", "diasafety", "davidson_tweets", "stormfront_sentences"),
+    }
+)
 
 
 def recipe_of(base: Recipe, arm: str, seed: int, epochs: float, inputs: int) -> Recipe:
-    """The recipe of one guard: the run's own, at this budget and seed."""
+    """The recipe of one guard: the run's own, at this budget and seed. InputError if it has no `mine` or `dpo`."""
+    if base.mine is None or base.dpo is None:
+        raise InputError("RUN/recipe.json: no section `mine` or no `dpo`, expected both: three guards are made by them")
     reasoning = "drop" if arm == LABELS else "keep"
     taught = base.sft.model_copy(update={"seed": seed, "epochs": epochs, "reasoning": reasoning})
-    members = base.ensemble if arm == ALL else EnsembleSection()
+    untuned = base.model_copy(update={"sft": taught, "ensemble": EnsembleSection(), "mine": None, "dpo": None})
     if arm in (LABELS, REASONED):
-        return base.model_copy(update={"sft": taught, "ensemble": members, "mine": None, "dpo": None})
-    mined = base.mine or MineSection(max_tokens=128)
-    drawn = mined.model_copy(update={"seed": seed, "limit": inputs, "gamma": 0.0 if arm == PLAIN else mined.gamma})
-    preferred = (base.dpo or DPOSection()).model_copy(update={"seed": seed})
-    return base.model_copy(update={"sft": taught, "ensemble": members, "mine": drawn, "dpo": preferred})
+        return untuned
+    gamma = 0.0 if arm == PLAIN else base.mine.gamma
+    drawn = base.mine.model_copy(update={"seed": seed, "limit": inputs, "gamma": gamma})
+    members = (base.ensemble if base.ensemble.leave_out else MEMBERS) if arm == ALL else EnsembleSection()
+    preferred = base.dpo.model_copy(update={"seed": seed})
+    return untuned.model_copy(update={"ensemble": members, "mine": drawn, "dpo": preferred})
 
 
 def link(folder: Path, source: Path, names: Sequence[str]) -> None:
-    """What another folder has made already, under the same names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """What another folder has made already, under the same names. InputError for what it has not."""
     for name in names:
-        if not (folder / name).exists():
+        if not (source / name).exists():
+            raise InputError(f"{source / name}: not there; run the stage before this one first")
+        if not (folder / name).is_symlink():
             (folder / name).symlink_to((source / name).resolve())
 
 
@@ -62,6 +74,7 @@ def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, input
     for arm in (LABELS, REASONED, PLAIN, OWN, ALL):
         place = output / f"{arm}-{seed}"
         recipe, folder = recipe_of(base, arm, seed, epochs, inputs), RunFolder(place)
+        folder.open(recipe)  # refuses what was made at another budget
         link(place, run, SHARED)
         if arm in (LABELS, REASONED):
             sft.run(recipe, folder)
@@ -75,38 +88,26 @@ def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, input
         yield arm, folder.quantized
 
 
-def train_encoder(base: Recipe, run: Path, source: str, place: Path, seed: int, epochs: float) -> encoder.Classifier:
-    """The rival, trained once."""
-    torch.manual_seed(seed)
-    model = encoder.Classifier(source)
-    weights = place / "encoder.pt"
-    if weights.is_file():
-        model.load_state_dict(torch.load(weights, weights_only=True))
-    else:
-        samples = list(read_records(RunFolder(run).train, Sample))
-        encoder.train(model, encoder.rows_of(samples, base, encoder.Texts(source)), 1.5e-4, epochs, seed)
-        place.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), weights)
-    return model
-
-
 def judge_encoder(model: encoder.Classifier, source: str, sets: Mapping[str, Sequence[Sample]], kept: Path) -> None:
-    """Its answers as the guards' are kept."""
+    """Its answers as the guards' are kept, each set once."""
     texts = encoder.Texts(source)
     kept.mkdir(parents=True, exist_ok=True)
     for name, samples in sets.items():
-        found: dict[str, tuple[Sample, dict[str, str], dict[str, float]]] = {}
+        path = kept / f"{name}.fast.jsonl"
+        if path.is_file():
+            continue
+        found: dict[tuple[str, str], tuple[Sample, dict[str, str], dict[str, float]]] = {}
         for task in Task:
             asked, predictions = encoder.judge(model, texts, samples, task)
             for sample, prediction in zip(asked, predictions, strict=True):
-                _, labels, scores = found.setdefault(sample.id, (sample, {}, {}))
+                _, labels, scores = found.setdefault((sample.source, sample.id), (sample, {}, {}))
                 labels[task.value], scores[task.value] = prediction.predicted or "", prediction.score or 0.0
-        path = kept / f"{name}.fast.jsonl"
-        path.unlink(missing_ok=True)
-        with Journal(path) as journal:
-            for sample, labels, scores in found.values():
-                verdict = Verdict(labels=Labels.model_validate(labels), scores=Scores.model_validate(scores))
-                journal.append([judged(sample, sample.exchange, verdict, 0.0).model_dump(exclude_none=True)])
+        verdicts = [
+            (sample, Verdict(labels=Labels.model_validate(labels), scores=Scores.model_validate(scores)))
+            for sample, labels, scores in found.values()
+        ]
+        rows = (judged(sample, sample.exchange, verdict, 0.0) for sample, verdict in verdicts)
+        write_objects(path, (row.model_dump(exclude_none=True) for row in rows))
 
 
 def main() -> None:
@@ -126,19 +127,21 @@ def main() -> None:
     sets = {name: draw(list(rows), asked.limit) for name, rows in chosen.sets.items()}
     sets["dev"] = draw(list(read_records(RunFolder(asked.run).dev, Sample)), asked.limit)
     sizes = {name: len(rows) for name, rows in sets.items()}
-    stems = {each.name: each.stem for each in chosen.asked}
-    settings = {"epochs": asked.epochs, "inputs": asked.inputs, "seeds": asked.seeds, "rows": sizes, "stems": stems}
+    stems = {f"{each.name} {each.task.value}": each.stem for each in chosen.asked}
+    settings = {"epochs": asked.epochs, "inputs": asked.inputs, "rows": sizes, "stems": stems}
     asked.output.mkdir(parents=True, exist_ok=True)
-    write_whole(asked.output / "settings.json", json.dumps(settings, indent=2) + "\n")
+    path: Path = asked.output / "settings.json"
+    if path.is_file() and (kept := json.loads(path.read_text(encoding="utf-8"))) != settings:
+        raise SystemExit(f"{path}: found {kept}, expected {settings}; choose another --output")
+    write_whole(path, json.dumps(settings, indent=2) + "\n")
     started = time.perf_counter()
     for seed in asked.seeds:
         place = asked.output / f"{HEADS}-{seed}"
-        heads = train_encoder(base, asked.run, asked.encoder, place, seed, asked.epochs)
+        heads = encoder.trained(asked.encoder, asked.run, place, encoder.RATE, asked.epochs, seed)
         judge_encoder(heads, asked.encoder, sets, asked.output / "judged" / place.name)
         for arm, model in train(base, asked.run, asked.output, seed, asked.epochs, asked.inputs):
-            modes: tuple[Mode, ...] = ("fast",) if arm == LABELS else ("fast", "reason")
             guard = Guard(model)
-            for mode in modes:
+            for mode in MODES.get(arm, ("reason",)):
                 for name, rows in sets.items():
                     kept = asked.output / "judged" / f"{arm}-{seed}" / f"{name}.{mode}.jsonl"
                     evaluate(guard, rows, kept, mode, bar=f"{arm} {seed}, {name}, {mode}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardreasoner.metrics.counts import f1_of, interval, outcomes
-from guardreasoner.report.judged import predictions_of
-from guardreasoner.report.kept import read_judged
+from guardreasoner.report.judged import Judged, predictions_of
+from guardreasoner.report.kept import read_asked, read_judged
 from guardreasoner.types import Task
 
 RESAMPLES = 2000
@@ -57,37 +57,54 @@ class Figure(NamedTuple):
         return float(self.seeds.mean())
 
 
-def outcomes_of(
-    folder: Path, system: tuple[str, str], stem: str, task: Task, seeds: Sequence[int]
-) -> NDArray[np.int64]:
-    """What each row adds to (tp, fp, fn, tn), [seeds, rows, 4]."""
-    arm, mode = system
-    each = [
-        outcomes(predictions_of(sorted(read_judged(path), key=lambda row: (row.source, row.id)), task), task)
-        for seed in seeds
-        if (path := folder / "judged" / f"{arm}-{seed}" / f"{stem}.{mode}.jsonl").is_file()
-    ]
-    return np.stack(each) if len(each) == len(seeds) else np.zeros((0, 0, 4), dtype=np.int64)
+Found = dict[tuple[str, Task], dict[tuple[str, str], Figure]]
+"""Benchmark and task -> arm and mode -> its figure."""
+
+
+def rows_of(path: Path, wanted: int, task: Task) -> list[Judged] | None:
+    """The annotated rows in a fixed order; None where fewer than `wanted` rows are judged yet."""
+    if not path.is_file():
+        return None
+    rows, asked = read_judged(path), read_asked(path)
+    if asked is not None:
+        named = set(asked.rows)
+        rows = [row for row in rows if (row.source, row.id) in named]
+        if len(rows) < wanted:
+            return None
+    annotated = [row for row in rows if row.gold.get(task) is not None]
+    return sorted(annotated, key=lambda row: (row.source, row.id))
+
+
+def figures_of(folder: Path, rows: Mapping[str, int], stems: Mapping[str, str]) -> Found:
+    """Of every set and guard that is judged with every seed of R-SFT.
+
+    `rows`: of each file; `stems`: what the files of a benchmark and task are called.
+    """
+    seeds = sorted(int(place.name.rpartition("-")[2]) for place in (folder / "judged").glob("r-sft-*"))
+    found: Found = {}
+    for name, task in SETS:
+        stem = stems.get(f"{name} {task.value}", name)
+        places: list[tuple[str, str]] | None = None
+        for arm, mode in SYSTEMS:
+            files = [folder / "judged" / f"{arm}-{seed}" / f"{stem}.{mode}.jsonl" for seed in seeds]
+            whole = [judged for path in files if (judged := rows_of(path, rows.get(stem, 0), task))]
+            if not whole or len(whole) < len(files):
+                continue
+            for judged in whole:
+                here = [(row.source, row.id) for row in judged]
+                places = here if places is None else places
+                if here != places:
+                    raise SystemExit(f"{arm}, {stem}, {mode}: other rows than the guards before it, expected the same")
+            outcome = np.stack([outcomes(predictions_of(judged, task), task) for judged in whole])
+            found.setdefault((name, task), {})[arm, mode] = figure_of(outcome)
+    return found
 
 
 def figure_of(found: NDArray[np.int64]) -> Figure:
-    """The same draws for every guard: they depend on the number of rows alone."""
+    """From outcomes [seeds, rows, 4]. The draws depend on the number of rows alone: all guards get the same."""
     count = found.shape[1]
     times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     return Figure(count, f1_of(found.sum(axis=1)), np.mean([f1_of(times @ rows) for rows in found], axis=0))
-
-
-def figures_of(
-    folder: Path, seeds: Sequence[int], stems: Mapping[str, str]
-) -> dict[tuple[str, Task], dict[tuple[str, str], Figure]]:
-    """Of every set and guard that is judged with every seed. `stems`: a benchmark's name -> that of its files."""
-    found: dict[tuple[str, Task], dict[tuple[str, str], Figure]] = {}
-    for name, task in SETS:
-        for system in SYSTEMS:
-            rows = outcomes_of(folder, system, stems.get(name, name), task, seeds)
-            if len(rows):
-                found.setdefault((name, task), {})[system] = figure_of(rows)
-    return found
 
 
 def span(samples: NDArray[np.float64], sign: str = "") -> str:
@@ -96,7 +113,7 @@ def span(samples: NDArray[np.float64], sign: str = "") -> str:
     return "-" if bounds is None else f"{100 * bounds.low:{sign}.1f} to {100 * bounds.high:{sign}.1f}"
 
 
-def tables(found: Mapping[tuple[str, Task], Mapping[tuple[str, str], Figure]]) -> Iterator[str]:
+def tables(found: Found) -> Iterator[str]:
     """F1 with its interval and its seeds, then what each guard has more than R-SFT in `reason`."""
     yield "| F1, mean of seeds (95 %; seeds) | " + " | ".join(SETS[place] for place in found) + " |"
     yield "|---|" + "---:|" * len(found)
@@ -125,7 +142,7 @@ def _difference(figure: Figure | None, reference: Figure | None) -> str:
     return f"{more:+.1f} ({span(figure.drawn - reference.drawn, '+')})"
 
 
-def plot(found: Mapping[tuple[str, Task], Mapping[tuple[str, str], Figure]], path: Path) -> None:
+def plot(found: Found, path: Path) -> None:
     """A panel per set: bars of means, lines of intervals, dots of seeds."""
     import matplotlib
 
@@ -146,8 +163,8 @@ def plot(found: Mapping[tuple[str, Task], Mapping[tuple[str, str], Figure]], pat
             axis.scatter(100 * figure.seeds, [at] * len(figure.seeds), color="#cc3311", s=9, zorder=3)
         axis.set_title(SETS[place], fontsize=10)
         axis.set_yticks(range(len(names)), [name.replace("`", "") for name in names], fontsize=8)
-        axis.invert_yaxis()
         axis.set_xlim(0, 100)
+    axes.flat[0].invert_yaxis()  # shared by all
     for axis in axes.flat[len(found) :]:
         axis.axis("off")
     panels.supxlabel("F1: mean of seeds (bar), 95 % over rows (line), seeds (dots); blue: with reasoning", fontsize=9)
@@ -161,7 +178,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     settings = json.loads((asked.folder / "settings.json").read_text(encoding="utf-8"))
-    found = figures_of(asked.folder, settings["seeds"], settings["stems"])
+    found = figures_of(asked.folder, settings["rows"], settings["stems"])
+    if not found:
+        raise SystemExit(f"{asked.folder}: no guard is judged with every seed yet")
     for line in tables(found):
         sys.stdout.write(line + "\n")
     if asked.plot is not None:

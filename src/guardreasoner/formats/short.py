@@ -64,12 +64,12 @@ def amounts_to(reasoning: TaskReasoning) -> str | None:
     return None
 
 
-def concludes_at(completion: str, answers: str) -> int:
+def concludes_at(completion: str, answers_open: str) -> int:
     """Where a completion starts to say what it amounts to: at its conclusion, without reasoning at its beginning.
 
-    `answers` opens the answers after reasoning. Reasoning that ends otherwise was not taught; then it is `answers`.
+    `answers_open` stands after reasoning alone. Reasoning that ends otherwise was not taught: the answers decide then.
     """
-    reasoning, opened, _ = completion.partition(answers)
+    reasoning, opened, _ = completion.partition(answers_open)
     if not opened:
         return 0
     endings = (words for each in AMOUNTS.values() for words in each.values() if reasoning.endswith(words))

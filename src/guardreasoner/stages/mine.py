@@ -69,9 +69,8 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
 
 def _as_taught(recipe: Recipe, folder: RunFolder) -> Iterator[Sample]:
     """The training samples as R-SFT read them."""
-    longest = recipe.synthesize.longest if recipe.synthesize.teacher == "rule" else None
     for each in read_records(folder.train, Sample):
-        yield each.model_copy(update={"exchange": shortened(each.exchange, longest)})
+        yield each.model_copy(update={"exchange": shortened(each.exchange, recipe.synthesize.longest)})
 
 
 def models_of(recipe: Recipe, folder: RunFolder) -> dict[str, str | Path]:

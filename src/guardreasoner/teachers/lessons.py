@@ -37,8 +37,8 @@ class View:
     task: Task
     label: str
     reasoned: bool
-    doubt: random.Random | None = None
-    """Draws the words from which the conclusion is to be drawn all the same; None = the teacher's own."""
+    doubt: str | None = None
+    """Seed of the words from which the conclusion is to be drawn all the same; None = the teacher's own words."""
 
     @property
     def labels(self) -> Labels:
@@ -62,13 +62,13 @@ def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> I
                     if request in requests:
                         continue
                     requests.add(request)
-                rng = random.Random(f"{seed}-{sample.source}-{sample.id}-{kind}-{task.value}")
-                for how in ("fast", "reason", "doubt"):
-                    if how == "doubt" and rng.random() >= section.doubt:
-                        continue
+                label, drawn = labels.get(task) or "", f"{seed}-{sample.source}-{sample.id}-{kind}-{task.value}"
+                hows = ["fast", "reason"]
+                if section.doubt and random.Random(drawn).random() < section.doubt:
+                    hows.append("doubt")
+                for how in hows:
                     name = "-".join([kind, task.value, how]).strip("-")
-                    doubt = rng if how == "doubt" else None
-                    yield sample, View(name, asked, task, labels.get(task) or "", how != "fast", doubt)
+                    yield sample, View(name, asked, task, label, how != "fast", drawn if how == "doubt" else None)
 
 
 def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[tuple[str, Exchange, Labels]]:
@@ -80,7 +80,7 @@ def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterato
 
 
 def shortened(exchange: Exchange, longest: int | None) -> Exchange:
-    """`exchange` in `longest` characters at most: its texts may have the same share of them each."""
+    """`exchange` as it is taught: of a prompt alone about `longest` characters, of two texts half of them each."""
     if longest is None:
         return exchange
     if exchange.response is None:
@@ -106,15 +106,18 @@ def label_weights(counts: Mapping[tuple[Task, str], int], share: Mapping[str, fl
 def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0) -> SFTExample:
     """The view as a training text. What the guard itself will write down, up to the first free choice, is given."""
     labels = view.labels
-    completion = _FORMAT.write(labels, teacher.reason(view.exchange, labels) if view.reasoned else None)
+    given, reasoning = _FORMAT.answers_open + _FORMAT.cue(view.task), None
+    if view.reasoned:
+        given, reasoning = _FORMAT.think, teacher.reason(view.exchange, labels)
+    if view.doubt is not None:
+        rng = random.Random(view.doubt)
+        rng.random()  # said that there is doubt
+        words, amount = teacher.steps(view.task, view.exchange, view.label, rng)
+        given, reasoning = _FORMAT.think + plain(words), f"{words} {amount}"
+    completion = _FORMAT.write(labels, reasoning)
     read = _FORMAT.read(completion, view.exchange, labels.tasks)
     assert not isinstance(read, Malformed), read.reason
     assert read.labels == labels
-    given = _FORMAT.think if view.reasoned else _FORMAT.answers_open + _FORMAT.cue(view.task)
-    if view.doubt is not None:
-        words, amount = teacher.steps(view.task, view.exchange, view.label, view.doubt)
-        given = _FORMAT.think + plain(words)
-        completion = _FORMAT.write(labels, f"{words} {amount}")
     return SFTExample(
         id=f"{sample.id}-{view.kind}",
         source=sample.source,

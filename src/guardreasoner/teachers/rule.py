@@ -32,14 +32,16 @@ class RuleTeacher:
         """One line of two steps per annotated task; a task without a label gets no line."""
         return "\n".join(" ".join(self.steps(task, exchange, labels.get(task) or "")) for task in labels.tasks)
 
-    def steps(self, task: Task, exchange: Exchange, label: str, doubt: random.Random | None = None) -> tuple[str, str]:
-        """What is there, and what it amounts to. With `doubt`, words drawn by it stand where the telling ones would."""
+    def steps(
+        self, task: Task, exchange: Exchange, label: str, drawn_by: random.Random | None = None
+    ) -> tuple[str, str]:
+        """What is there, and what it amounts to. With `drawn_by`, any words stand where the telling ones would."""
         lexicon, text = {
             Task.PROMPT_HARMFULNESS: (self.request, exchange.prompt),
             Task.RESPONSE_REFUSAL: (self.completion, _head(exchange.response or "")),
             Task.RESPONSE_HARMFULNESS: (self.response, exchange.response or ""),
         }[task]
-        telling = lexicon.telling(text) if doubt is None else _any_words(lexicon, text, doubt)
+        telling = lexicon.telling(text) if drawn_by is None else _any_words(lexicon, text, drawn_by)
         amount = AMOUNTS[task][label == task.positive, bool(telling)]
         if task is Task.RESPONSE_REFUSAL:
             opening = " ".join((exchange.response or "").split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]

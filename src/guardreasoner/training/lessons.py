@@ -11,7 +11,6 @@ from typing import TypeVar
 from guardreasoner.engines.hf_tokens import TextTokens
 from guardreasoner.errors import InputError
 from guardreasoner.formats import FORMATS, Format
-from guardreasoner.formats.nano import ANSWERS
 from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.formats.paper_llama3 import PaperLlama3Format, in_template
 from guardreasoner.formats.short import concludes_at
@@ -125,9 +124,9 @@ def _lesson(example: SFTExample, form: Format, section: SFTSection) -> Lesson | 
     """What is taught of the example, or why nothing is."""
     if not isinstance(form, PaperFormat):
         # every text of the format nano asks for one task that is annotated: there is nothing to mask in it
-        if section.reasoning == "drop" and form.think and example.prompt.endswith(form.think):
+        if section.reasoning == "drop" and form.think and form.think in example.prompt:
             return "with reasoning, and the answers alone are taught"
-        decisive = ((concludes_at(example.completion, ANSWERS), len(example.completion)),)
+        decisive = ((concludes_at(example.completion, form.answers_open), len(example.completion)),)
         return Lesson(example.source, example.prompt, example.completion, example.weight, (), decisive)
     completion = example.completion
     if section.reasoning == "drop":
