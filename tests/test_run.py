@@ -1,5 +1,6 @@
 """The run folder: whole files, one recipe, records that say where they are wrong."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def test_recipe_may_change_until_a_stage_has_written_something(tmp_path: Path) -
     RunFolder(tmp_path).open(Recipe(name="one", output=tmp_path))
     RunFolder(tmp_path).open(Recipe(name="two", output=tmp_path))
     assert Recipe.model_validate_json((tmp_path / "recipe.json").read_text(encoding="utf-8")).name == "two"
+
+
+def test_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    recipe = Recipe(name="one", output=tmp_path)
+    RunFolder(tmp_path).open(recipe)
+    (tmp_path / "samples.jsonl").touch()
+    path = tmp_path / "recipe.json"
+    older = json.loads(path.read_text())
+    del older["synthesize"]["doubt"]  # a key that was not there yet
+    path.write_text(json.dumps(older))
+    RunFolder(tmp_path).open(recipe)
+    older["synthesize"]["gone"] = True
+    path.write_text(json.dumps(older))
+    with pytest.raises(InputError, match=r"`synthesize\.\w+` differs"):
+        RunFolder(tmp_path).open(recipe)
 
 
 def test_copy_of_a_run_goes_on_where_it_lies(tmp_path: Path) -> None:

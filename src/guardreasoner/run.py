@@ -116,7 +116,7 @@ class RunFolder:
         text = recipe.model_dump_json(indent=2) + "\n"
         # until a stage has written something, a recipe may be corrected in place
         begun = any(each.name not in (path.name, "versions.json") for each in self.root.iterdir())
-        kept: object = json.loads(path.read_text(encoding="utf-8") if begun and path.is_file() else text)
+        kept = _filled(path.read_text(encoding="utf-8")) if begun and path.is_file() else json.loads(text)
         unused = {key for key, names in _UNTIL.items() if not any((self.root / name).exists() for name in names)}
         if different := _difference(kept, json.loads(text), _FREE | unused):
             raise InputError(
@@ -180,6 +180,14 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _filled(text: str) -> object:
+    """A kept recipe as this version writes it: keys that are newer than it have their defaults."""
+    try:
+        return Recipe.model_validate_json(text).model_dump(mode="json")
+    except ValidationError:  # keys that are gone
+        return json.loads(text)
 
 
 def _difference(old: object, new: object, free: Set[str], place: str = "") -> str | None:
