@@ -15,15 +15,13 @@ from guardreasoner import Guard, Verdict  # noqa: E402
 from guardreasoner.engines.hf import HFEngine  # noqa: E402
 from guardreasoner.errors import InputError  # noqa: E402
 from guardreasoner.formats import FORMATS  # noqa: E402
-from guardreasoner.recipe import Recipe, SFTSection, SynthesizeSection  # noqa: E402
+from guardreasoner.recipe import Recipe, SFTSection  # noqa: E402
 from guardreasoner.run import RunFolder, write_records  # noqa: E402
-from guardreasoner.teachers.lessons import views, write  # noqa: E402
-from guardreasoner.teachers.rule import train_teacher  # noqa: E402
 from guardreasoner.training.bases import end_token, open_model, open_tokens  # noqa: E402
-from guardreasoner.training.lessons import Count, Lesson, encoded, format_of, lessons  # noqa: E402
+from guardreasoner.training.lessons import Count, encoded, format_of, lessons  # noqa: E402
 from guardreasoner.training.packing import Example, pack  # noqa: E402
 from guardreasoner.training.sft import train_sft  # noqa: E402
-from guardreasoner.types import Completion, Labels, Sample, SamplingParams, SFTExample  # noqa: E402
+from guardreasoner.types import Completion, SamplingParams, SFTExample  # noqa: E402
 
 SHORT = "Bread.\n\nAnswers: \nRequest: unharmful\nCompletion: compliance\nResponse: unharmful"
 
@@ -155,37 +153,6 @@ def test_none_for_a_response_that_is_not_there_is_learnt(bases: dict[str, Path])
     row = example(completion=alone, prompt_harmfulness="unharmful")
     (trained,), _ = taught(bases["begins"], [row], unannotated="mask")
     assert learnt_text(bases["begins"], trained) == alone + END
-
-
-def taught_by_rule(**how: object) -> tuple[list[Lesson], Count]:
-    """What a greeting teaches in the embedded guard's format, without reasoning, with it and in doubt."""
-    sample = Sample(id="1", source="own", exchange=BREAD, labels=Labels(response_refusal="compliance"))
-    teacher, count = train_teacher([sample]), Count()
-    written = [write(sample, view, teacher) for _, view in views([sample], SynthesizeSection(doubt=1), 0)]
-    return list(lessons(written, FORMATS["nano"], SFTSection.model_validate(how), count)), count
-
-
-def test_labels_only_leaves_out_reasoning_and_doubt() -> None:
-    (kept,), count = taught_by_rule(reasoning="drop")
-    assert kept.prompt.endswith("<|answers|><|completion|>")
-    assert count.left_out == {"with reasoning, and the answers alone are taught": {"own": 2}}
-
-
-def test_conclusion_and_answers_decide_in_the_embedded_guards_format() -> None:
-    each, _ = taught_by_rule()
-    decisive = [lesson.completion[start:end] for lesson in each for start, end in lesson.decisive]
-    assert decisive[0] == "<|compliance|><|end|>"
-    for text in decisive[1:]:
-        conclusion, answers = text.split("<|answers|>")
-        assert conclusion in ("It goes along.", "All the same it goes along.")
-        assert answers == "<|completion|><|compliance|><|end|>"
-
-
-def test_answer_lines_decide(bases: dict[str, Path]) -> None:
-    (trained,), _ = taught(bases["begins"], [example(7)])
-    decisive = text_of(bases["begins"], [trained.ids[at] for at in sorted(trained.decisive)])
-    answers = [line for line in REASONED.split("\n") if line.startswith(("Request:", "Completion:", "Response:"))]
-    assert decisive.replace("\n", "").strip() == "".join(answers)
 
 
 def test_labels_only_teaches_what_a_guard_without_reasoning_writes(bases: dict[str, Path]) -> None:

@@ -67,18 +67,3 @@ def test_base_and_encoder_together_are_refused(tmp_path: Path) -> None:
     path.write_text('name = "two"\noutput = "out"\n[model]\nbase = "org/a"\nencoder = "org/b"\n')
     with pytest.raises(InputError, match="`base` and `encoder` together, expected one of them"):
         load_recipe(path)
-
-
-@pytest.mark.parametrize(
-    ("sets", "said"),
-    [
-        (["sft.decisive_weight=0.5"], "`decisive_weight` with `average` = 'token', expected 'row'"),
-        (["synthesize.teacher=chat", "synthesize.doubt=0.5"], "`longest` and `doubt` are for `teacher` = 'rule'"),
-        (["synthesize.teacher=chat", "synthesize.longest=900"], "`longest` and `doubt` are for `teacher` = 'rule'"),
-    ],
-)
-def test_option_that_would_do_nothing_is_refused(tmp_path: Path, sets: list[str], said: str) -> None:
-    path = tmp_path / "r.toml"
-    path.write_text('name = "r"\noutput = "r"\n')
-    with pytest.raises(InputError, match=said):
-        load_recipe(path, sets)

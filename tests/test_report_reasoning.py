@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 
 from guardreasoner.cli import app
 from guardreasoner.data.leaks import find_leak
-from guardreasoner.formats.nano import ANSWERS
 from guardreasoner.formats.paper import PaperFormat
-from guardreasoner.formats.short import AMOUNTS, amounts_to, concludes_at, read_short
+from guardreasoner.formats.short import AMOUNTS, amounts_to, read_short
 from guardreasoner.report.judged import Judged, judged, thought
 from guardreasoner.report.reasoning import Quality, Thought, contradictions, is_looping, quality, repetition
 from guardreasoner.types import Exchange, Labels, Malformed, Sample, Task, Usage
@@ -201,18 +200,3 @@ def test_leaks_are_not_known_where_the_texts_are_not_at_hand() -> None:
     found = quality([thought(kept(exchange=None, reasoning=PAPER), None)], find_leak)
     assert found is not None
     assert (found.leaking, list(found.tasks)) == (None, ["prompt_harmfulness"])
-
-
-@pytest.mark.parametrize("task", Task)
-def test_a_completion_decides_from_its_conclusion_on(task: Task) -> None:
-    for words in AMOUNTS[task].values():
-        completion = f"Request: no alarming word. {words}{ANSWERS}<|request|>"
-        assert completion[concludes_at(completion, ANSWERS) :] == f"{words}{ANSWERS}<|request|>"
-
-
-def test_a_completion_without_reasoning_decides_from_its_beginning() -> None:
-    assert concludes_at("<|harmful|><|end|>", ANSWERS) == 0
-
-
-def test_a_completion_with_another_ending_decides_from_its_answers() -> None:
-    assert concludes_at(f"Who knows.{ANSWERS}<|request|>", ANSWERS) == len("Who knows.")

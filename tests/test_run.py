@@ -66,7 +66,7 @@ def test_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     (tmp_path / "samples.jsonl").touch()
     path = tmp_path / "recipe.json"
     older = json.loads(path.read_text())
-    del older["synthesize"]["doubt"]  # a key that was not there yet
+    del older["synthesize"]["keep"]  # a key that was not there yet
     path.write_text(json.dumps(older))
     RunFolder(tmp_path).open(recipe)
     older["synthesize"]["gone"] = True

@@ -18,7 +18,6 @@ from tiny import make_tiny_checkpoint
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.formats import FORMATS
-from guardreasoner.inputs import shorten
 from guardreasoner.mining.questions import Question, draw
 from guardreasoner.mining.sampling import BATCH, Settings, digest, rollouts, sample
 from guardreasoner.recipe import Recipe
@@ -275,24 +274,6 @@ def test_checkpoint_of_the_embedded_format_is_mined_on_a_cpu(tmp_path: Path) -> 
     assert (said["pairs"]["pairs"], folder.pairs.read_bytes()) == (0, b"")
     settings = json.loads((folder.rollouts / "main.settings.json").read_text())
     assert settings["engine"] == "embedded"
-
-
-def test_inputs_are_as_long_as_r_sft_taught_them(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "run")
-    folder.root.mkdir()
-    make_tiny_checkpoint(folder.sft / "model")
-    recipe = recipe_of(folder.root, mine={"limit": 4, "max_tokens": 2, "completions": 2}, synthesize={"longest": 64})
-    long = Sample(
-        id="1",
-        source="own",
-        exchange=Exchange(prompt="so " * 100),
-        labels=Labels(prompt_harmfulness="unharmful"),
-    )
-    write_records(folder.train, [long])
-    mine.run(recipe, folder)
-    short = long.model_copy(update={"exchange": Exchange(prompt=shorten("so " * 100, 64))})
-    settings = json.loads((folder.rollouts / "main.settings.json").read_text())
-    assert settings["prompts"] == digest(draw([short], NANO).questions)
 
 
 def examples(folder: RunFolder, *sources: str) -> None:

@@ -147,33 +147,6 @@ def test_text_that_imitates_an_answer_stays_plain_in_the_reasoning() -> None:
     assert found["response_refusal-reason"].completion.count("<|answers|>") == 1
 
 
-def test_long_texts_are_taught_with_their_beginning_and_end() -> None:
-    long = make("Why? " + "so " * 200 + "is it.", "Because. " + "and " * 200 + "then.", response_refusal="compliance")
-    prompt = taught(long, longest=200)["response_refusal-fast"].prompt
-    assert len(prompt) < 280 < len(taught(long)["response_refusal-fast"].prompt)
-    for part in ("<|user|>Why? so ", " is it.<|assistant|>Because. and ", " then.<|completion|>"):
-        assert part in prompt
-    assert taught(make(response_refusal="compliance"), longest=200) == taught(make(response_refusal="compliance"))
-
-
-def test_doubt_gives_words_at_random_and_teaches_the_right_conclusion() -> None:
-    sample = make("Hello there friend", prompt_harmfulness="unharmful")
-    found = taught(sample, doubt=1)
-    doubted = found.pop("prompt_harmfulness-doubt")
-    assert found == taught(sample)
-    assert (doubted.prompt, doubted.completion) == (
-        "<|user|>Hello there friend<|request|><|think|>Request: words that may alarm: friend, there, hello.",
-        " They may alarm, but it asks for no harm.<|answers|><|request|><|unharmful|><|end|>",
-    )
-    assert taught(sample, doubt=1)["prompt_harmfulness-doubt"] == doubted
-
-
-def test_doubt_comes_with_about_the_share_that_was_asked() -> None:
-    samples = [make(f"Hello {n}", prompt_harmfulness="unharmful").model_copy(update={"id": str(n)}) for n in range(400)]
-    asked = [view.kind for _, view in views(samples, SynthesizeSection(doubt=0.25), seed=0)]
-    assert 70 < asked.count("prompt_harmfulness-doubt") < 130
-
-
 def test_statement_is_also_judged_as_a_response() -> None:
     statement = make("They are all fools.", None, prompt_harmfulness="harmful")
     said = taught(statement, statements=("mild",))["said-response_harmfulness-fast"]

@@ -84,14 +84,6 @@ def test_packed_rows_have_the_loss_of_their_examples_alone_averaged_by_token(mod
     torch.testing.assert_close(loss_of(model, list(pack(EXAMPLES, 100, "token"))), alone)
 
 
-def test_decisive_tokens_weigh_alone_and_the_others_share_what_an_example_weighs(model: LlamaForCausalLM) -> None:
-    reasoned = Example([5, 6, 7, 8, 9, 10, 11], 2, weight=2.0, decisive=frozenset({5, 6}))
-    verdict = Example([5, 6, 12, 13], 2, decisive=frozenset({2, 3}))
-    (a, b, c, d, e), (f, g) = losses_alone(model, reasoned), losses_alone(model, verdict)
-    wanted = (2.0 * ((a + b + c) / 3 + 0.5 * (d + e)) + 0.5 * (f + g)) / 2
-    torch.testing.assert_close(loss_of(model, list(pack([reasoned, verdict], 100, "row", 0.5))), wanted)
-
-
 def test_loss_of_plain_text_equals_transformers_own(model: LlamaForCausalLM) -> None:
     ids = [5, 6, 7, 8, 9]
     theirs = model(input_ids=torch.tensor([ids]), labels=torch.tensor([ids])).loss

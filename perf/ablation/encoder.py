@@ -90,8 +90,7 @@ class Texts:
 
 def rows_of(samples: Sequence[Sample], recipe: Recipe, texts: Texts) -> list[Row]:
     """One row per text: a request by itself, and a request with its response for the two tasks about it."""
-    whole = recipe.synthesize.model_copy(update={"longest": None, "doubt": 0.0})  # it is cut below, by tokens
-    asked = [view for _, view in views(samples, whole, recipe.data.seed) if not view.reasoned]
+    asked = [view for _, view in views(samples, recipe.synthesize, recipe.data.seed) if not view.reasoned]
     weights = label_weights(Counter((view.task, view.label) for view in asked), recipe.synthesize.positive_share)
     rows: dict[Exchange, Row] = {}
     for view in asked:

@@ -64,18 +64,6 @@ def amounts_to(reasoning: TaskReasoning) -> str | None:
     return None
 
 
-def concludes_at(completion: str, answers_open: str) -> int:
-    """Where a completion starts to say what it amounts to: at its conclusion, without reasoning at its beginning.
-
-    `answers_open` stands after reasoning alone. Reasoning that ends otherwise was not taught: the answers decide then.
-    """
-    reasoning, opened, _ = completion.partition(answers_open)
-    if not opened:
-        return 0
-    endings = (words for each in AMOUNTS.values() for words in each.values() if reasoning.endswith(words))
-    return len(reasoning) - len(max(endings, key=len, default=""))
-
-
 def _line(task: Task, said: str) -> TaskReasoning:
     """The longest known ending is the conclusion: `It goes along.` also ends `All the same it goes along.`."""
     endings = sorted((words for words in AMOUNTS[task].values() if said.endswith(words)), key=len, reverse=True)

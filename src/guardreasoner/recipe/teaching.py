@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from guardreasoner.types import Record, TaskName
 
@@ -52,19 +52,6 @@ class SynthesizeSection(Record):
     """Folder of the authors' benchmark files; samples that overlap with a prompt there are rejected."""
     statements: tuple[str, ...] = ()
     """Sources whose prompts are statements with a label of their own: each is also judged as a response."""
-    longest: int | None = Field(default=None, ge=64)
-    """`rule`: characters that are taught of a prompt without a response; of an exchange, half of it for each text. What
-    is longer keeps its beginning and its end. None = texts are taught whole."""
-    doubt: float = Field(default=0.0, ge=0, le=1)
-    """`rule`: the share of examples with reasoning that also come with words drawn at random, given and not learnt,
-    from which the right conclusion is to be drawn all the same: a small guard names wrong words, and must not trust
-    them."""
     positive_share: dict[TaskName, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict[TaskName, float])
     """`rule`: the weight of a task's positive label among its examples; the rows' own share where none is given, as in
     the paper."""
-
-    @model_validator(mode="after")
-    def _by_rule(self) -> SynthesizeSection:
-        if self.teacher == "chat" and (self.longest is not None or self.doubt):
-            raise ValueError("`longest` and `doubt` are for `teacher` = 'rule', found 'chat'")
-        return self

@@ -97,10 +97,6 @@ class SFTSection(Optimisation):
     """Examples that share most of their prompts are packed into one row of so many tokens, or of `cutoff`."""
     average: Literal["token", "row"] = "token"
     """`token`: every completion token weighs the same (the paper). `row`: every example weighs the same."""
-    decisive_weight: float | None = Field(default=None, gt=0)
-    """With `average` = "row": what each token of the answers weighs, of the embedded guard's format also each of the
-    conclusion; the example's other tokens share a weight of one. None = every token has its part of one, so that an
-    answer after long reasoning weighs little."""
     template: Literal["plain", "llama3"] = "plain"
     """`plain`: the text that the guard is given. `llama3`: that text in the chat template in which the authors trained
     and did not infer (LLaMA-Factory's `llama3`); the guard then gives it too, so that both are equal here."""
@@ -110,12 +106,6 @@ class SFTSection(Optimisation):
     reasoning: Literal["keep", "drop"] = "keep"
     """`drop`: the answers alone are taught, the labels-only baseline of the paper's ablation."""
     lora: LoraSection | None = None
-
-    @model_validator(mode="after")
-    def _rows_weigh(self) -> SFTSection:
-        if self.decisive_weight is not None and self.average == "token":
-            raise ValueError("`decisive_weight` with `average` = 'token', expected 'row'")
-        return self
 
 
 MAIN = "main"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from guardreasoner.mining.tally import Tally, pair_figures
 from guardreasoner.recipe import MineSection, Recipe
 from guardreasoner.recipe.training import MAIN
 from guardreasoner.run import RunFolder, read_records, write_records, write_whole
-from guardreasoner.teachers.lessons import shortened
 from guardreasoner.training.lessons import format_of
 from guardreasoner.types import PreferencePair, Sample
 
@@ -42,7 +41,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     if form.think and recipe.sft.reasoning == "drop":
         raise InputError("`mine` samples reasoning, and `sft.reasoning` = 'drop' teaches none: expected 'keep'")
     models = models_of(recipe, folder)
-    drawn = draw(_as_taught(recipe, folder), form, section.limit, section.seed)
+    drawn = draw(read_records(folder.train, Sample), form, section.limit, section.seed)
     if not drawn.questions:
         raise InputError(f"{folder.train}: no sample has a gold label, expected at least one")
     mined: dict[str, list[PreferencePair]] = {}
@@ -65,12 +64,6 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     write_records(folder.pairs, pairs)
     for sentence in sentences(figures):
         console.print(f"  {sentence}")
-
-
-def _as_taught(recipe: Recipe, folder: RunFolder) -> Iterator[Sample]:
-    """The training samples as R-SFT read them."""
-    for each in read_records(folder.train, Sample):
-        yield each.model_copy(update={"exchange": shortened(each.exchange, recipe.synthesize.longest)})
 
 
 def models_of(recipe: Recipe, folder: RunFolder) -> dict[str, str | Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records, write_records
-from guardreasoner.teachers.lessons import label_weights, shortened, views, write
+from guardreasoner.teachers.lessons import label_weights, views, write
 from guardreasoner.teachers.rule import train_teacher
 from guardreasoner.types import Sample, TeacherAnswer
 
@@ -33,15 +33,8 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     weights = label_weights(counts, shares)
     examples = (write(sample, view, teacher, weights[view.task, view.label]) for sample, view in asked)
     count = write_records(folder.reasoning, examples)
-    doubted, cut = (
-        sum(1 for _, view in asked if view.doubt is not None),
-        sum(1 for sample in samples if shortened(sample.exchange, recipe.synthesize.longest) != sample.exchange),
-    )
     labels = {f"{task.value}: {label}": number for (task, label), number in sorted(counts.items(), key=str)}
-    folder.note(
-        "synthesize",
-        {"samples": len(samples), "shortened": cut, "examples": count, "in doubt": doubted, "labels": labels},
-    )
+    folder.note("synthesize", {"samples": len(samples), "examples": count, "labels": labels})
 
 
 def teach(recipe: Recipe, folder: RunFolder, options: Options | None = None) -> Tally:

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from guardreasoner.data.labelled import normalised
-from guardreasoner.formats.markers import plain
 from guardreasoner.formats.nano import NanoFormat
-from guardreasoner.inputs import shorten
 from guardreasoner.recipe import SynthesizeSection
 from guardreasoner.teachers.rule import RuleTeacher
 from guardreasoner.types import Exchange, Labels, Malformed, Sample, SFTExample, Task
@@ -37,8 +35,6 @@ class View:
     task: Task
     label: str
     reasoned: bool
-    doubt: str | None = None
-    """Seed of the words from which the conclusion is to be drawn all the same; None = the teacher's own words."""
 
     @property
     def labels(self) -> Labels:
@@ -46,7 +42,7 @@ class View:
 
 
 def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> Iterator[tuple[Sample, View]]:
-    """Every sample with every task that has a label, with reasoning and without, and some of them in doubt.
+    """Every sample with every task that has a label, with reasoning and without.
 
     One task at a time: few sources annotate all tasks, and asking for several together would tell which kind of row it
     is. Labels that are None are not asked: masked, never guessed. A request that comes with many responses is judged
@@ -55,20 +51,15 @@ def views(samples: Iterable[Sample], section: SynthesizeSection, seed: int) -> I
     requests: set[str] = set()
     for sample in samples:
         for kind, exchange, labels in _exchanges(sample, section, seed):
-            asked = shortened(exchange, section.longest)
             for task in labels.tasks:
                 if task is Task.PROMPT_HARMFULNESS:
                     request = normalised(exchange.prompt)
                     if request in requests:
                         continue
                     requests.add(request)
-                label, drawn = labels.get(task) or "", f"{seed}-{sample.source}-{sample.id}-{kind}-{task.value}"
-                hows = ["fast", "reason"]
-                if section.doubt and random.Random(drawn).random() < section.doubt:
-                    hows.append("doubt")
-                for how in hows:
-                    name = "-".join([kind, task.value, how]).strip("-")
-                    yield sample, View(name, asked, task, label, how != "fast", drawn if how == "doubt" else None)
+                for reasoned in (False, True):
+                    name = "-".join([kind, task.value, "reason" if reasoned else "fast"]).strip("-")
+                    yield sample, View(name, exchange, task, labels.get(task) or "", reasoned)
 
 
 def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterator[tuple[str, Exchange, Labels]]:
@@ -77,15 +68,6 @@ def _exchanges(sample: Sample, section: SynthesizeSection, seed: int) -> Iterato
         rng = random.Random(f"{seed}-{sample.source}-{sample.id}")
         said = Exchange(prompt=rng.choice(_INVITATIONS), response=sample.exchange.prompt)
         yield "said", said, Labels(response_harmfulness=sample.labels.prompt_harmfulness)
-
-
-def shortened(exchange: Exchange, longest: int | None) -> Exchange:
-    """`exchange` as it is taught: of a prompt alone about `longest` characters, of two texts half of them each."""
-    if longest is None:
-        return exchange
-    if exchange.response is None:
-        return Exchange(prompt=shorten(exchange.prompt, longest))
-    return Exchange(prompt=shorten(exchange.prompt, longest // 2), response=shorten(exchange.response, longest // 2))
 
 
 def label_weights(counts: Mapping[tuple[Task, str], int], share: Mapping[str, float]) -> dict[tuple[Task, str], float]:
@@ -106,18 +88,11 @@ def label_weights(counts: Mapping[tuple[Task, str], int], share: Mapping[str, fl
 def write(sample: Sample, view: View, teacher: RuleTeacher, weight: float = 1.0) -> SFTExample:
     """The view as a training text. What the guard itself will write down, up to the first free choice, is given."""
     labels = view.labels
-    given, reasoning = _FORMAT.answers_open + _FORMAT.cue(view.task), None
-    if view.reasoned:
-        given, reasoning = _FORMAT.think, teacher.reason(view.exchange, labels)
-    if view.doubt is not None:
-        rng = random.Random(view.doubt)
-        rng.random()  # said that there is doubt
-        words, amount = teacher.steps(view.task, view.exchange, view.label, rng)
-        given, reasoning = _FORMAT.think + plain(words), f"{words} {amount}"
-    completion = _FORMAT.write(labels, reasoning)
+    completion = _FORMAT.write(labels, teacher.reason(view.exchange, labels) if view.reasoned else None)
     read = _FORMAT.read(completion, view.exchange, labels.tasks)
     assert not isinstance(read, Malformed), read.reason
     assert read.labels == labels
+    given = _FORMAT.think if view.reasoned else _FORMAT.answers_open + _FORMAT.cue(view.task)
     return SFTExample(
         id=f"{sample.id}-{view.kind}",
         source=sample.source,

@@ -7,13 +7,11 @@ model trained on it learns to point at words before it judges, which a person ca
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guardreasoner.formats.paper import NAMES
 from guardreasoner.formats.short import AMOUNTS
-from guardreasoner.teachers.lexicon import Lexicon, learn, words
+from guardreasoner.teachers.lexicon import Lexicon, learn
 from guardreasoner.types import Exchange, Labels, Sample, Task
 
 _OPENING_WORDS = 5
@@ -30,25 +28,21 @@ class RuleTeacher:
 
     def reason(self, exchange: Exchange, labels: Labels) -> str:
         """One line of two steps per annotated task; a task without a label gets no line."""
-        return "\n".join(" ".join(self.steps(task, exchange, labels.get(task) or "")) for task in labels.tasks)
+        return "\n".join(self._line(task, exchange, labels.get(task) or "") for task in labels.tasks)
 
-    def steps(
-        self, task: Task, exchange: Exchange, label: str, drawn_by: random.Random | None = None
-    ) -> tuple[str, str]:
-        """What is there, and what it amounts to. With `drawn_by`, any words stand where the telling ones would."""
-        lexicon, text = {
-            Task.PROMPT_HARMFULNESS: (self.request, exchange.prompt),
-            Task.RESPONSE_REFUSAL: (self.completion, _head(exchange.response or "")),
-            Task.RESPONSE_HARMFULNESS: (self.response, exchange.response or ""),
-        }[task]
-        telling = lexicon.telling(text) if drawn_by is None else _any_words(lexicon, text, drawn_by)
-        amount = AMOUNTS[task][label == task.positive, bool(telling)]
+    def _line(self, task: Task, exchange: Exchange, label: str) -> str:
+        response = exchange.response or ""
+        positive = label == task.positive
+        if task is Task.PROMPT_HARMFULNESS:
+            telling = self.request.telling(exchange.prompt)
+            return f"Request: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
         if task is Task.RESPONSE_REFUSAL:
-            opening = " ".join((exchange.response or "").split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
+            telling = self.completion.telling(_head(response))
+            opening = " ".join(response.split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
             signs = f"refusing words: {', '.join(telling)}" if telling else "no refusing word"
-            return f"Completion: it opens: {opening}; {signs}.", amount
-        evidence = f"words that may alarm: {', '.join(telling)}." if telling else "no alarming word."
-        return f"{NAMES[task]}: {evidence}", amount
+            return f"Completion: it opens: {opening}; {signs}. {AMOUNTS[task][positive, bool(telling)]}"
+        telling = self.response.telling(response)
+        return f"Response: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
 
 
 def train_teacher(samples: Iterable[Sample]) -> RuleTeacher:
@@ -80,8 +74,5 @@ def _head(response: str) -> str:
     return " ".join(response.split()[:40])
 
 
-def _any_words(lexicon: Lexicon, text: str, rng: random.Random) -> list[str]:
-    """None, some of the text or some of the lexicon, as likely each: what a guard that names them badly may write."""
-    source: Iterable[str] = rng.choice(((), set(words(text)), lexicon.weight))
-    known = sorted(source)
-    return rng.sample(known, min(len(known), rng.randint(1, 3)))
+def _evidence(telling: Sequence[str]) -> str:
+    return f"words that may alarm: {', '.join(telling)}." if telling else "no alarming word."

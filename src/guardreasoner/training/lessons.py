@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -13,10 +13,9 @@ from guardreasoner.errors import InputError
 from guardreasoner.formats import FORMATS, Format
 from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.formats.paper_llama3 import PaperLlama3Format, in_template
-from guardreasoner.formats.short import concludes_at
 from guardreasoner.recipe import Recipe, SFTSection
 from guardreasoner.training.packing import Example
-from guardreasoner.types import Exchange, Labels, Malformed, SFTExample, Task
+from guardreasoner.types import Exchange, Labels, Malformed, SFTExample
 
 T = TypeVar("T")
 Span = tuple[int, int]
@@ -24,17 +23,13 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Two texts, tokenised apart as at inference.
-
-    Places in the completion: `masked` is not learnt, `decisive` makes the verdict.
-    """
+    """Two texts, tokenised apart as at inference; `masked`: places in the completion that are not learnt."""
 
     source: str
     prompt: str
     completion: str
     weight: float = 1.0
     masked: tuple[Span, ...] = ()
-    decisive: tuple[Span, ...] = ()
 
 
 @dataclass
@@ -98,14 +93,11 @@ def encoded(
                 # LLaMA-Factory cuts such a text at its end, which takes the answers away; here it is left out
                 count.leave_out(f"longer than {cutoff} tokens", lesson.source)
                 continue
-            masked, decisive = (
-                frozenset(len(prompt) + at for at in _inside(places, spans))
-                for spans in (lesson.masked, lesson.decisive)
-            )
+            masked = frozenset(len(prompt) + at for at in _inside(places, lesson.masked))
             count.tokens += len(ids)
             count.completion_tokens += len(closed)
             count.masked_tokens += len(masked)
-            yield Example(ids, len(prompt), lesson.weight, masked, prefix(prompt, prefix_ends), decisive)
+            yield Example(ids, len(prompt), lesson.weight, masked, prefix(prompt, prefix_ends))
 
 
 def prefix(prompt: Sequence[int], prefix_ends: frozenset[int]) -> int:
@@ -124,10 +116,9 @@ def _lesson(example: SFTExample, form: Format, section: SFTSection) -> Lesson | 
     """What is taught of the example, or why nothing is."""
     if not isinstance(form, PaperFormat):
         # every text of the format nano asks for one task that is annotated: there is nothing to mask in it
-        if section.reasoning == "drop" and form.think and form.think in example.prompt:
+        if section.reasoning == "drop" and form.think and example.prompt.endswith(form.think):
             return "with reasoning, and the answers alone are taught"
-        decisive = ((concludes_at(example.completion, form.answers_open), len(example.completion)),)
-        return Lesson(example.source, example.prompt, example.completion, example.weight, (), decisive)
+        return Lesson(example.source, example.prompt, example.completion, example.weight)
     completion = example.completion
     if section.reasoning == "drop":
         answers = _answers(form, completion)
@@ -136,7 +127,7 @@ def _lesson(example: SFTExample, form: Format, section: SFTSection) -> Lesson | 
         completion = answers
     masked = _unannotated(form, completion, example.labels) if section.unannotated == "mask" else ()
     prompt = in_template(example.prompt) if isinstance(form, PaperLlama3Format) else example.prompt
-    return Lesson(example.source, prompt, completion, example.weight, masked, _every(form.answer_lines(completion)))
+    return Lesson(example.source, prompt, completion, example.weight, masked)
 
 
 def _answers(form: PaperFormat, completion: str) -> str | None:
@@ -152,11 +143,7 @@ def _unannotated(form: PaperFormat, completion: str, gold: Labels | None) -> tup
     if gold is None:
         return ()
     lines = form.answer_lines(completion)
-    return _every({task: spans for task, spans in lines.items() if gold.get(task) is None})
-
-
-def _every(lines: Mapping[Task, tuple[Span, ...]]) -> tuple[Span, ...]:
-    return tuple(span for spans in lines.values() for span in spans)
+    return tuple(span for task, spans in lines.items() if gold.get(task) is None for span in spans)
 
 
 def _inside(places: Sequence[Span], spans: Sequence[Span]) -> list[int]:

@@ -8,7 +8,7 @@ exactly what it would see in a row of its own.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,8 +21,8 @@ Average = Literal["token", "row"]
 class Example:
     """Token ids of one text; the first `prompt` of them are given, the rest is learnt, `weight` times.
 
-    `masked`: positions after the prompt that are read and not learnt; `decisive`: those that make the verdict. The
-    first `prefix` tokens see each other both ways (0: attention is causal throughout).
+    `masked`: positions after the prompt that are read and not learnt. The first `prefix` tokens see each other both
+    ways (0: attention is causal throughout).
     """
 
     ids: Sequence[int]
@@ -30,7 +30,6 @@ class Example:
     weight: float = 1.0
     masked: frozenset[int] = frozenset()
     prefix: int = 0
-    decisive: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,9 @@ def line(ids: Sequence[int]) -> Row:
     return Row(ids, range(-1, count - 1), range(count), range(1, count), [1.0] * (count - 1), count - 1)
 
 
-def pack(
-    examples: Iterable[Example], longest: int, average: Average = "token", decisive_weight: float | None = None
-) -> Iterator[Row]:
-    """Neighbouring examples that share most of their prompts, in rows of at most `longest` tokens.
-
-    `decisive_weight`: what each decisive token weighs where an example weighs one (`average` = "row"); the example's
-    other tokens then share a weight of one among them.
-    """
-    tree = _Tree(average, decisive_weight)
+def pack(examples: Iterable[Example], longest: int, average: Average = "token") -> Iterator[Row]:
+    """Neighbouring examples that share most of their prompts, in rows of at most `longest` tokens."""
+    tree = _Tree(average)
     for example in examples:
         path = tree.path(example.ids[: example.prompt])
         fits = len(tree.ids) + len(example.ids) - len(path) <= longest
@@ -78,7 +71,7 @@ def pack(
         alike = example.prefix == tree.prefix and len(path) >= max(SHARED * example.prompt, example.prefix)
         if tree.ids and not (fits and alike):
             yield tree.row()
-            tree, path = _Tree(average, decisive_weight), []
+            tree, path = _Tree(average), []
         tree.add(example, path)
     if tree.ids:
         yield tree.row()
@@ -87,11 +80,10 @@ def pack(
 class _Tree:
     """A row while it grows."""
 
-    def __init__(self, average: Average, decisive_weight: float | None) -> None:
+    def __init__(self, average: Average) -> None:
         self.ids: list[int] = []
         self.prefix = 0
         self._average = average
-        self._decisive_weight = decisive_weight
         self._parents: list[int] = []
         self._depths: list[int] = []
         self._learnt: list[int] = []
@@ -112,7 +104,6 @@ class _Tree:
     def add(self, example: Example, path: Sequence[int]) -> None:
         """Hang what comes after `path` below it. Answers are never shared: each is learnt for itself."""
         learnt = len(example.ids) - example.prompt - len(example.masked)
-        weigh = self._weights_of(example, learnt)
         self.prefix = example.prefix
         at = path[-1] if path else -1
         for depth in range(len(path), len(example.ids)):
@@ -124,19 +115,9 @@ class _Tree:
                 self._children[at, example.ids[depth]] = here
             elif depth not in example.masked:
                 self._learnt.append(here)
-                self._weights.append(example.weight * weigh(depth))
+                self._weights.append(example.weight / learnt if self._average == "row" else example.weight)
             at = here
         self._units += 1 if self._average == "row" else learnt
-
-    def _weights_of(self, example: Example, learnt: int) -> Callable[[int], float]:
-        """What each learnt position weighs, before the example's own weight."""
-        if self._average == "token":
-            return lambda _: 1.0
-        heavy = self._decisive_weight
-        if heavy is None:
-            return lambda _: 1 / learnt
-        others = learnt - len(example.decisive - example.masked)
-        return lambda at: heavy if at in example.decisive else 1 / others
 
     def row(self) -> Row:
         """Kept small: a corpus of 60 million tokens is held as rows."""

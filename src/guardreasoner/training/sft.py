@@ -38,7 +38,7 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
     examples = _without(read_records(folder.reasoning, SFTExample), leave_out, sources)
     section = recipe.sft
     fitting = encoded(lessons(examples, form, section, count), tokens, end, section.cutoff, count, prefix_ends(start))
-    rows = list(pack(fitting, _longest_row(section), section.average, section.decisive_weight))
+    rows = list(pack(fitting, _longest_row(section), section.average))
     if absent := [source for source in leave_out if source not in sources]:
         raise InputError(f"{folder.reasoning}: no example of the source {absent[0]!r}, which is to be left out")
     into.parent.mkdir(parents=True, exist_ok=True)
