@@ -24,7 +24,7 @@ from guardreasoner import Guard, Labels, Verdict
 from guardreasoner.data.benchmarks import choose
 from guardreasoner.errors import InputError
 from guardreasoner.jsonl import write_objects
-from guardreasoner.recipe import EnsembleSection, Recipe
+from guardreasoner.recipe import DPOSection, EnsembleSection, MineSection, Recipe
 from guardreasoner.report.judged import judged
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.stages import dpo, ensemble, mine, quantize, sft
@@ -43,20 +43,23 @@ MEMBERS = EnsembleSection(  # each lacks a third of the sources that people or m
 )
 
 
+MINED = MineSection(max_tokens=128)
+PREFERRED = DPOSection(learning_rate=2e-5, batch_size=16, batch_tokens=4096, cutoff=512, weight_decay=0.0)
+
+
 def recipe_of(base: Recipe, arm: str, seed: int, epochs: float, inputs: int) -> Recipe:
-    """The recipe of one guard: the run's own, at this budget and seed. InputError if it has no `mine` or `dpo`."""
-    if base.mine is None or base.dpo is None:
-        raise InputError("RUN/recipe.json: no section `mine` or no `dpo`, expected both: three guards are made by them")
+    """The recipe of one guard: the run's own at this budget and seed, with the sections above where it has none."""
     reasoning = "drop" if arm == LABELS else "keep"
     taught = base.sft.model_copy(update={"seed": seed, "epochs": epochs, "reasoning": reasoning})
     untuned = base.model_copy(update={"sft": taught, "ensemble": EnsembleSection(), "mine": None, "dpo": None})
     if arm in (LABELS, REASONED):
         return untuned
-    gamma = 0.0 if arm == PLAIN else base.mine.gamma
-    drawn = base.mine.model_copy(update={"seed": seed, "limit": inputs, "gamma": gamma})
+    mined, preferred = base.mine or MINED, base.dpo or PREFERRED
+    gamma = 0.0 if arm == PLAIN else mined.gamma
+    drawn = mined.model_copy(update={"seed": seed, "limit": inputs, "gamma": gamma})
     members = (base.ensemble if base.ensemble.leave_out else MEMBERS) if arm == ALL else EnsembleSection()
-    preferred = base.dpo.model_copy(update={"seed": seed})
-    return untuned.model_copy(update={"ensemble": members, "mine": drawn, "dpo": preferred})
+    tuned = preferred.model_copy(update={"seed": seed})
+    return untuned.model_copy(update={"ensemble": members, "mine": drawn, "dpo": tuned})
 
 
 def link(folder: Path, source: Path, names: Sequence[str]) -> None:
