@@ -130,13 +130,13 @@ def tables(found: Found) -> Iterator[str]:
 
 
 def _cell(figure: Figure | None) -> str:
-    if figure is None:
+    if figure is None or np.isnan(figure.mean):
         return "-"
     return f"{100 * figure.mean:.1f} ({span(figure.drawn)}; {', '.join(f'{100 * f1:.1f}' for f1 in figure.seeds)})"
 
 
 def _difference(figure: Figure | None, reference: Figure | None) -> str:
-    if figure is None or reference is None:
+    if figure is None or reference is None or np.isnan(figure.mean - reference.mean):
         return "-"
     more = 100 * (figure.mean - reference.mean)
     return f"{more:+.1f} ({span(figure.drawn - reference.drawn, '+')})"
