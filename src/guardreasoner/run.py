@@ -25,14 +25,12 @@ _FREE = {"output", "evaluate", "synthesize.keep", "synthesize.benchmarks", "mine
         *("price_prompt", "price_completion", "batch_requests", "batch_bytes"),
     )
 }
-_JUDGED = ("quantize", "evaluate")  # what was made of the last guard would pass for the next one's
-_UNTIL = {  # may change as long as none of these is in the folder: nothing was made of it
-    "sft": ("sft", "ensemble", "rollouts", "pairs.jsonl", "dpo", *_JUDGED),
-    "ensemble": ("ensemble", "rollouts", "pairs.jsonl", "dpo", *_JUDGED),
-    "mine": ("rollouts", "pairs.jsonl", "dpo", *_JUDGED),
-    **dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), ("pairs.jsonl", "dpo", *_JUDGED)),
-    "dpo": ("dpo", *_JUDGED),
-}
+_MADE = ("sft", "ensemble", "rollouts", "pairs.jsonl", "dpo", "quantize", "evaluate")  # one after another
+_FIRST = {"sft": "sft", "ensemble": "ensemble", "mine": "rollouts", "dpo": "dpo"} | dict.fromkeys(
+    ("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), "pairs.jsonl"
+)
+# may change as long as none of these is in the folder: nothing was made of it, nor would pass for the next guard's
+_UNTIL = {key: _MADE[_MADE.index(first) :] for key, first in _FIRST.items()}
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -114,11 +112,12 @@ class RunFolder:
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / "recipe.json"
         text = recipe.model_dump_json(indent=2) + "\n"
+        now: object = json.loads(text)
         # until a stage has written something, a recipe may be corrected in place
         begun = any(each.name not in (path.name, "versions.json") for each in self.root.iterdir())
-        kept = _filled(path.read_text(encoding="utf-8")) if begun and path.is_file() else json.loads(text)
+        kept = _filled(path.read_text(encoding="utf-8")) if begun and path.is_file() else now
         unused = {key for key, names in _UNTIL.items() if not any((self.root / name).exists() for name in names)}
-        if different := _difference(kept, json.loads(text), _FREE | unused):
+        if different := _difference(kept, now, _FREE | unused):
             raise InputError(
                 f"{self.root} holds a run of another recipe: `{different}` differs; "
                 "choose another `output` or remove the folder"
