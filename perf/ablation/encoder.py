@@ -170,8 +170,7 @@ def trained(encoder: str, run: Path, output: Path, rate: float, epochs: float, s
     if weights.is_file():
         model.load_state_dict(torch.load(weights, weights_only=True))
         return model
-    recipe = Recipe.model_validate_json((run / "recipe.json").read_text(encoding="utf-8"))
-    rows = rows_of(list(read_records(RunFolder(run).train, Sample)), recipe, Texts(encoder))
+    rows = rows_of(list(read_records(RunFolder(run).train, Sample)), recipe_of(run), Texts(encoder))
     sys.stdout.write(f"{len(rows):,} texts, {sum(len(row.ids) for row in rows):,} tokens\n")
     train(model, rows, rate, epochs, seed)
     output.mkdir(parents=True, exist_ok=True)
@@ -208,13 +207,24 @@ def report(model: Classifier, texts: Texts, chosen: Chosen) -> Iterator[str]:
         yield f"| {asked.name} | {task.value} | {cell.n} | {f1} | {span} | {' | '.join(rest)} |"
 
 
-def main() -> None:
-    """Train, unless it is done, and judge."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+def recipe_of(run: Path) -> Recipe:
+    """What a run folder was made with."""
+    return Recipe.model_validate_json((run / "recipe.json").read_text(encoding="utf-8"))
+
+
+def parser_of(doc: str | None) -> argparse.ArgumentParser:
+    """What both scripts here are told: the run, the encoder, what to judge and where to keep it."""
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("encoder")
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--output", type=Path, required=True)
+    return parser
+
+
+def main() -> None:
+    """Train, unless it is done, and judge."""
+    parser = parser_of(__doc__)
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--epochs", type=float, default=1.0, help="a part of one is a part of the rows")
     parser.add_argument("--seed", type=int, default=0)

@@ -11,7 +11,6 @@ sentence encoder with one head per task. All are judged on the development split
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import encoder
+from page import ALL, HEADS, LABELS, OWN, PLAIN, REASONED, SYSTEMS, kept
 
 from guardreasoner import Guard, Labels, Verdict
 from guardreasoner.data.benchmarks import choose
@@ -29,11 +29,9 @@ from guardreasoner.report.judged import judged
 from guardreasoner.run import RunFolder, read_records, write_whole
 from guardreasoner.stages import dpo, ensemble, mine, quantize, sft
 from guardreasoner.stages.evaluate import draw, evaluate
-from guardreasoner.types import Mode, Sample, Scores, Task
+from guardreasoner.types import Sample, Scores, Task
 
-HEADS, LABELS, REASONED, PLAIN, OWN, ALL = "encoder", "labels", "r-sft", "dpo-plain", "hs-dpo-self", "hs-dpo-ensemble"
 SHARED = ("samples.jsonl", "dev.jsonl", "reasoning.jsonl", "pretrain")
-MODES: Mapping[str, tuple[Mode, ...]] = {LABELS: ("fast",), REASONED: ("fast", "reason")}
 MEMBERS = EnsembleSection(  # each lacks a third of the sources that people or models annotated, by what they are
     leave_out={
         "attacks": ("gptfuzz_labelled", "jailbreakbench_artifacts", "adaptive_attacks", "refusal_direction_runs"),
@@ -41,8 +39,6 @@ MEMBERS = EnsembleSection(  # each lacks a third of the sources that people or m
         "talk": ("dices", "diasafety", "davidson_tweets", "stormfront_sentences"),
     }
 )
-
-
 MINED = MineSection(max_tokens=128)
 PREFERRED = DPOSection(learning_rate=2e-5, batch_size=16, batch_tokens=4096, cutoff=512, weight_decay=0.0)
 
@@ -91,12 +87,14 @@ def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, input
         yield arm, folder.quantized
 
 
-def judge_encoder(model: encoder.Classifier, source: str, sets: Mapping[str, Sequence[Sample]], kept: Path) -> None:
+def judge_encoder(
+    model: encoder.Classifier, source: str, sets: Mapping[str, Sequence[Sample]], output: Path, seed: int
+) -> None:
     """Its answers as the guards' are kept, each set once."""
     texts = encoder.Texts(source)
-    kept.mkdir(parents=True, exist_ok=True)
     for name, samples in sets.items():
-        path = kept / f"{name}.fast.jsonl"
+        path = kept(output, HEADS, seed, name, "fast")
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             continue
         found: dict[tuple[str, str], tuple[Sample, dict[str, str], dict[str, float]]] = {}
@@ -115,17 +113,13 @@ def judge_encoder(model: encoder.Classifier, source: str, sets: Mapping[str, Seq
 
 def main() -> None:
     """Train and judge, seed after seed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("encoder")
-    parser.add_argument("--data", type=Path, action="append", required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser = encoder.parser_of(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=float, default=0.12)
     parser.add_argument("--inputs", type=int, default=500)
     parser.add_argument("--limit", type=int, default=500)
     asked = parser.parse_args()
-    base = Recipe.model_validate_json((asked.run / "recipe.json").read_text(encoding="utf-8"))
+    base = encoder.recipe_of(asked.run)
     chosen = choose(asked.data, None, ())
     sets = {name: draw(list(rows), asked.limit) for name, rows in chosen.sets.items()}
     sets["dev"] = draw(list(read_records(RunFolder(asked.run).dev, Sample)), asked.limit)
@@ -133,21 +127,21 @@ def main() -> None:
     stems = {f"{each.name} {each.task.value}": each.stem for each in chosen.asked}
     settings = {"epochs": asked.epochs, "inputs": asked.inputs, "rows": sizes, "stems": stems}
     asked.output.mkdir(parents=True, exist_ok=True)
-    path: Path = asked.output / "settings.json"
-    if path.is_file() and (kept := json.loads(path.read_text(encoding="utf-8"))) != settings:
-        raise SystemExit(f"{path}: found {kept}, expected {settings}; choose another --output")
-    write_whole(path, json.dumps(settings, indent=2) + "\n")
+    beside: Path = asked.output / "settings.json"
+    if beside.is_file() and (before := json.loads(beside.read_text(encoding="utf-8"))) != settings:
+        raise SystemExit(f"{beside}: found {before}, expected {settings}; choose another --output")
+    write_whole(beside, json.dumps(settings, indent=2) + "\n")
     started = time.perf_counter()
     for seed in asked.seeds:
         place = asked.output / f"{HEADS}-{seed}"
         heads = encoder.trained(asked.encoder, asked.run, place, encoder.RATE, asked.epochs, seed)
-        judge_encoder(heads, asked.encoder, sets, asked.output / "judged" / place.name)
+        judge_encoder(heads, asked.encoder, sets, asked.output, seed)
         for arm, model in train(base, asked.run, asked.output, seed, asked.epochs, asked.inputs):
             guard = Guard(model)
-            for mode in MODES.get(arm, ("reason",)):
+            for mode in [mode for judged_arm, mode in SYSTEMS if judged_arm == arm]:
                 for name, rows in sets.items():
-                    kept = asked.output / "judged" / f"{arm}-{seed}" / f"{name}.{mode}.jsonl"
-                    evaluate(guard, rows, kept, mode, bar=f"{arm} {seed}, {name}, {mode}")
+                    path = kept(asked.output, arm, seed, name, mode)
+                    evaluate(guard, rows, path, mode, bar=f"{arm} {seed}, {name}, {mode}")
             sys.stdout.write(f"{arm}, seed {seed}: {time.perf_counter() - started:.0f} s\n")
             sys.stdout.flush()
 

@@ -20,19 +20,21 @@ from numpy.typing import NDArray
 
 from guardreasoner.metrics.counts import f1_of, interval, outcomes
 from guardreasoner.report.judged import Judged, predictions_of
-from guardreasoner.report.kept import read_asked, read_judged
-from guardreasoner.types import Task
+from guardreasoner.report.kept import in_question, read_asked, read_judged
+from guardreasoner.types import Mode, Task
 
 RESAMPLES = 2000
-REFERENCE = ("r-sft", "reason")
-SYSTEMS = {
-    ("encoder", "fast"): "encoder, a head per task",
-    ("labels", "fast"): "labels only",
-    ("r-sft", "fast"): "R-SFT, `fast`",
-    ("r-sft", "reason"): "R-SFT, `reason`",
-    ("dpo-plain", "reason"): "+ plain DPO",
-    ("hs-dpo-self", "reason"): "+ HS-DPO, own pairs",
-    ("hs-dpo-ensemble", "reason"): "+ HS-DPO, ensemble",
+HEADS, LABELS, REASONED, PLAIN, OWN, ALL = "encoder", "labels", "r-sft", "dpo-plain", "hs-dpo-self", "hs-dpo-ensemble"
+System = tuple[str, Mode]
+REFERENCE: System = (REASONED, "reason")
+SYSTEMS: Mapping[System, str] = {
+    (HEADS, "fast"): "encoder, a head per task",
+    (LABELS, "fast"): "labels only",
+    (REASONED, "fast"): "R-SFT, `fast`",
+    (REASONED, "reason"): "R-SFT, `reason`",
+    (PLAIN, "reason"): "+ plain DPO",
+    (OWN, "reason"): "+ HS-DPO, own pairs",
+    (ALL, "reason"): "+ HS-DPO, ensemble",
 }
 SETS = {
     ("dev", Task.PROMPT_HARMFULNESS): "dev, prompt",
@@ -57,20 +59,22 @@ class Figure(NamedTuple):
         return float(self.seeds.mean())
 
 
-Found = dict[tuple[str, Task], dict[tuple[str, str], Figure]]
+Found = dict[tuple[str, Task], dict[System, Figure]]
 """Benchmark and task -> arm and mode -> its figure."""
+
+
+def kept(folder: Path, arm: str, seed: int, stem: str, mode: Mode) -> Path:
+    """Where the judged rows of one guard and set are."""
+    return folder / "judged" / f"{arm}-{seed}" / f"{stem}.{mode}.jsonl"
 
 
 def rows_of(path: Path, wanted: int, task: Task) -> list[Judged] | None:
     """The annotated rows in a fixed order; None where fewer than `wanted` rows are judged yet."""
     if not path.is_file():
         return None
-    rows, asked = read_judged(path), read_asked(path)
-    if asked is not None:
-        named = set(asked.rows)
-        rows = [row for row in rows if (row.source, row.id) in named]
-        if len(rows) < wanted:
-            return None
+    rows = in_question(read_judged(path), tuple(Task), read_asked(path))
+    if len(rows) < wanted:
+        return None
     annotated = [row for row in rows if row.gold.get(task) is not None]
     return sorted(annotated, key=lambda row: (row.source, row.id))
 
@@ -80,13 +84,13 @@ def figures_of(folder: Path, rows: Mapping[str, int], stems: Mapping[str, str]) 
 
     `rows`: of each file; `stems`: what the files of a benchmark and task are called.
     """
-    seeds = sorted(int(place.name.rpartition("-")[2]) for place in (folder / "judged").glob("r-sft-*"))
+    seeds = sorted(int(place.name.rpartition("-")[2]) for place in (folder / "judged").glob(f"{REASONED}-*"))
     found: Found = {}
     for name, task in SETS:
         stem = stems.get(f"{name} {task.value}", name)
         places: list[tuple[str, str]] | None = None
         for arm, mode in SYSTEMS:
-            files = [folder / "judged" / f"{arm}-{seed}" / f"{stem}.{mode}.jsonl" for seed in seeds]
+            files = [kept(folder, arm, seed, stem, mode) for seed in seeds]
             whole = [judged for path in files if (judged := rows_of(path, rows.get(stem, 0), task))]
             if not whole or len(whole) < len(files):
                 continue
