@@ -8,7 +8,19 @@ import pytest
 
 from guardreasoner.formats import FORMATS
 from guardreasoner.mining.grading import Decides, Grade, grade, grades, weigh_up
-from guardreasoner.mining.pairs import OTHER_MODELS, SAME_PROMPT, Pick, Rule, merge, models_for, pair_of, weigh
+from guardreasoner.mining.pairs import (
+    OTHER_MODELS,
+    SAME_PROMPT,
+    SURPLUS,
+    Merged,
+    Pick,
+    Rule,
+    balance,
+    merge,
+    models_for,
+    pair_of,
+    weigh,
+)
 from guardreasoner.mining.questions import BEYOND, REPEATED, UNLABELLED, Question, draw
 from guardreasoner.recipe import SynthesizeSection
 from guardreasoner.teachers.lessons import views, write
@@ -209,6 +221,7 @@ def pair(pick: Pick, seed: int = 0, id: str = "1") -> tuple[str, str]:
     graded: list[Grade] = [{REQUEST: text.startswith("right")} for text in TEXTS]
     made = pair_of(question, rollout, weigh_up(graded, "in order"), pick, seed)
     assert (made.right, made.wrong, made.prompt) == (3, 2, PAPER.render(question.exchange))
+    assert (made.task, made.label) == (REQUEST, "harmful")
     return made.chosen, made.rejected
 
 
@@ -285,6 +298,46 @@ def test_merge_of_the_paper_is_the_union_the_main_model_first() -> None:
 def test_pairs_kept_and_dropped_add_up(rule: Rule) -> None:
     merged = merge(HARD, MEMBERS, rule)
     assert len(merged.pairs) + sum(counts.total() for counts in merged.dropped.values()) == 11
+
+
+# shares of the labels
+
+
+def decided(task: Task, positive: int, negative: int) -> list[PreferencePair]:
+    labels = [task.labels[0]] * positive + [task.labels[1]] * negative
+    return [
+        mined(f"{task.value}-{number}", "mild", "main").model_copy(update={"task": task, "label": label})
+        for number, label in enumerate(labels)
+    ]
+
+
+def counted(merged: Merged) -> Counter[tuple[Task | None, str | None]]:
+    return Counter((pair.task, pair.label) for pair in merged.pairs)
+
+
+@pytest.mark.parametrize(
+    ("share", "positive", "negative"),
+    [(0.5, 8, 8), (0.25, 8, 24), (0.8, 8, 2), (0.1, 3, 27), (0.99, 8, 1)],  # of 8 and 27; never none of a label
+)
+def test_label_with_too_many_pairs_loses_its_surplus(share: float, positive: int, negative: int) -> None:
+    pairs = Merged(tuple(decided(RESPONSE, 8, 27)), {"main": Counter()})
+    balanced = balance(pairs, {"response_harmfulness": share}, seed=0)
+    assert counted(balanced) == {(RESPONSE, "harmful"): positive, (RESPONSE, "unharmful"): negative}
+    assert balanced.dropped == {"main": {SURPLUS: 35 - positive - negative}}
+
+
+def test_task_without_a_share_or_with_one_label_keeps_all_pairs_in_their_order() -> None:
+    pairs = Merged((*decided(REQUEST, 1, 5), *decided(COMPLETION, 0, 4), mined("all", "mild", "main")), {})
+    assert balance(pairs, {"response_refusal": 0.5}, seed=0).pairs == pairs.pairs
+    assert balance(pairs, {}, seed=0) == pairs
+
+
+def test_surplus_is_drawn_by_the_seed_and_adds_to_what_was_dropped_before() -> None:
+    pairs = Merged(tuple(decided(REQUEST, 2, 20)), {"main": Counter({SAME_PROMPT: 3})})
+    kept = [tuple(pair.id for pair in balance(pairs, {"prompt_harmfulness": 0.5}, seed).pairs) for seed in (0, 0, 1)]
+    assert kept[0] == kept[1] != kept[2]
+    assert balance(pairs, {"prompt_harmfulness": 0.5}, 0).dropped == {"main": {SAME_PROMPT: 3, SURPLUS: 18}}
+    assert pairs.dropped == {"main": {SAME_PROMPT: 3}}
 
 
 # weights

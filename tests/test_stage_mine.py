@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from guardreasoner.mining.sampling import BATCH, Settings, digest, rollouts, sam
 from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records, write_records
 from guardreasoner.stages import data, ensemble, mine
-from guardreasoner.types import Completion, Exchange, Labels, PreferencePair, Sample, SamplingParams, SFTExample
+from guardreasoner.types import Completion, Exchange, Labels, PreferencePair, Sample, SamplingParams, SFTExample, Task
 
 NANO = FORMATS["nano"]
 
@@ -217,6 +219,24 @@ def test_report_is_for_readers_too(ran: RunFolder) -> None:
     text = (ran.root / "mine.md").read_text()
     assert "| model | easy | hard | hopeless | unreadable | not asked |" in text
     assert "- dropped of main, source taken from other models: " in text
+
+
+def test_answers_are_paired_anew_with_equal_shares_of_the_labels(ran: RunFolder, address: str, tmp_path: Path) -> None:
+    copy = RunFolder(Path(shutil.copytree(ran.root, tmp_path / "copy")))
+    copy.pairs.unlink()
+    mined = {"models": dict.fromkeys(("main", "m1", "m2"), address), "max_tokens": 64}
+    mined["positive_share"] = {"prompt_harmfulness": 0.5}
+    mine.run(recipe_of(copy.root, mine=mined, ensemble={"leave_out": {"m1": ["own"], "m2": ["other"]}}), copy)
+    all_pairs, some = (list(read_records(folder.pairs, PreferencePair)) for folder in (ran, copy))
+    labels, kept = (Counter((pair.task, pair.label) for pair in pairs) for pairs in (all_pairs, some))
+    task = Task.PROMPT_HARMFULNESS
+    fewer = min(labels[task, "harmful"], labels[task, "unharmful"])
+    assert labels - kept == {
+        (task, max(task.labels, key=lambda label: labels[task, label])): len(all_pairs) - len(some)
+    }
+    assert kept[task, "harmful"] == kept[task, "unharmful"] == fewer > 0
+    assert figures(copy)["pairs"]["dropped"]["m2"] == {"beyond its label's share": len(all_pairs) - len(some)}
+    assert "- prompt_harmfulness: positive share 0.5" in (copy.root / "mine.md").read_text()
 
 
 def test_finished_stage_asks_nothing(ran: RunFolder, tmp_path: Path) -> None:

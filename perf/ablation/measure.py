@@ -2,11 +2,12 @@
 
     python perf/ablation/measure.py RUN ENCODER --data BENCHMARK_FILES --output FOLDER
 
-RUN is a run folder whose stages `data`, `synthesize` and `pretrain` are done. Each seed trains five guards on the same
+RUN is a run folder whose stages `data`, `synthesize` and `pretrain` are done. Each seed trains six guards on the same
 rows, at the budget that --epochs sets: the answers alone; R-SFT; and HS-DPO of that R-SFT model with pairs of its own
-that all weigh one (plain DPO), with the same pairs weighted, and with the pairs of an ensemble. Beside them ENCODER, a
-sentence encoder with one head per task. All are judged on the development split and on the benchmark files, at most
---limit rows of each. What is done is not done again, so a stopped run goes on; `page.py` shows what is kept.
+that all weigh one (plain DPO), with the same pairs weighted, with those of them that keep the labels' shares of R-SFT,
+and with the pairs of an ensemble. Beside them ENCODER, a sentence encoder with one head per task. All are judged on the
+development split and on the benchmark files, at most --limit rows of each. What is done is not done again, so a stopped
+run goes on; `page.py` shows what is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import encoder
-from page import ALL, HEADS, LABELS, OWN, PLAIN, REASONED, SYSTEMS, kept
+from page import ALL, BALANCED, HEADS, LABELS, OWN, PLAIN, REASONED, SYSTEMS, kept
 
 from guardreasoner import Guard, Labels, Verdict
 from guardreasoner.data.benchmarks import choose
@@ -52,7 +53,8 @@ def recipe_of(base: Recipe, arm: str, seed: int, epochs: float, inputs: int) -> 
         return untuned
     mined, preferred = base.mine or MINED, base.dpo or PREFERRED
     gamma = 0.0 if arm == PLAIN else mined.gamma
-    drawn = mined.model_copy(update={"seed": seed, "limit": inputs, "gamma": gamma})
+    share = base.synthesize.positive_share if arm == BALANCED else mined.positive_share
+    drawn = mined.model_copy(update={"seed": seed, "limit": inputs, "gamma": gamma, "positive_share": share})
     members = (base.ensemble if base.ensemble.leave_out else MEMBERS) if arm == ALL else EnsembleSection()
     tuned = preferred.model_copy(update={"seed": seed})
     return untuned.model_copy(update={"ensemble": members, "mine": drawn, "dpo": tuned})
@@ -70,7 +72,7 @@ def link(folder: Path, source: Path, names: Sequence[str]) -> None:
 def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, inputs: int) -> Iterator[tuple[str, Path]]:
     """Every guard of one seed, in the order in which they need each other, and the folder that the engine opens."""
     reasoned = output / f"{REASONED}-{seed}"
-    for arm in (LABELS, REASONED, PLAIN, OWN, ALL):
+    for arm in (LABELS, REASONED, PLAIN, OWN, BALANCED, ALL):
         place = output / f"{arm}-{seed}"
         recipe, folder = recipe_of(base, arm, seed, epochs, inputs), RunFolder(place)
         folder.open(recipe)  # refuses what was made at another budget

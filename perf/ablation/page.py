@@ -24,7 +24,8 @@ from guardreasoner.report.kept import in_question, read_asked, read_judged
 from guardreasoner.types import Mode, Task
 
 RESAMPLES = 2000
-HEADS, LABELS, REASONED, PLAIN, OWN, ALL = "encoder", "labels", "r-sft", "dpo-plain", "hs-dpo-self", "hs-dpo-ensemble"
+HEADS, LABELS, REASONED = "encoder", "labels", "r-sft"
+PLAIN, OWN, BALANCED, ALL = "dpo-plain", "hs-dpo-self", "hs-dpo-balanced", "hs-dpo-ensemble"
 System = tuple[str, Mode]
 REFERENCE: System = (REASONED, "reason")
 SYSTEMS: Mapping[System, str] = {
@@ -34,6 +35,7 @@ SYSTEMS: Mapping[System, str] = {
     (REASONED, "reason"): "R-SFT, `reason`",
     (PLAIN, "reason"): "+ plain DPO",
     (OWN, "reason"): "+ HS-DPO, own pairs",
+    (BALANCED, "reason"): "+ HS-DPO, own pairs, balanced",
     (ALL, "reason"): "+ HS-DPO, ensemble",
 }
 SETS = {

@@ -27,7 +27,7 @@ _FREE = {"output", "evaluate", "synthesize.keep", "synthesize.benchmarks", "mine
 }
 _MADE = ("sft", "ensemble", "rollouts", "pairs.jsonl", "dpo", "quantize", "evaluate")  # one after another
 _FIRST = {"sft": "sft", "ensemble": "ensemble", "mine": "rollouts", "dpo": "dpo"} | dict.fromkeys(
-    ("mine.decides", "mine.pair", "mine.merge", "mine.gamma"), "pairs.jsonl"
+    ("mine.decides", "mine.pair", "mine.merge", "mine.positive_share", "mine.gamma"), "pairs.jsonl"
 )
 # may change as long as none of these is in the folder: nothing was made of it, nor would pass for the next guard's
 _UNTIL = {key: _MADE[_MADE.index(first) :] for key, first in _FIRST.items()}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Harmfulness = Literal["harmful", "unharmful"]
 Refusal = Literal["refusal", "compliance"]
 Mode = Literal["reason", "fast"]
 TaskName = Literal["prompt_harmfulness", "response_refusal", "response_harmfulness"]
+PositiveShare = dict[TaskName, Annotated[float, Field(gt=0, lt=1)]]
+"""Task -> the share that its positive label shall have."""
 
 
 class Record(BaseModel):
@@ -209,7 +211,7 @@ class PreferencePair(Record):
     """A right and a wrong answer to one prompt; columns as TRL names them.
 
     `weight` is alpha of the paper's HS-DPO loss (section 4.3). `right` and `wrong` are how many of the model's sampled
-    answers were which.
+    answers were which; `label` is the gold label of `task`, if one task decided that.
     """
 
     id: str
@@ -220,6 +222,8 @@ class PreferencePair(Record):
     rejected: str
     right: int
     wrong: int
+    task: Task | None = None
+    label: str | None = None
     weight: float = 1.0
 
 

@@ -11,13 +11,14 @@ from typing import Literal
 from guardreasoner.mining.grading import Verdicts
 from guardreasoner.mining.questions import Question
 from guardreasoner.recipe.training import MAIN
-from guardreasoner.types import PreferencePair, Rollout
+from guardreasoner.types import PreferencePair, Rollout, Task
 
 Pick = Literal["longest", "random"]
 Rule = Literal["authors", "paper"]
 LeaveOut = Mapping[str, Sequence[str]]
 """Member -> the sources that it was not trained on."""
 OTHER_MODELS, SAME_PROMPT = "source taken from other models", "same prompt from a model before"
+SURPLUS = "beyond its label's share"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def pair_of(question: Question, rollout: Rollout, verdicts: Verdicts, pick: Pick
         rejected=max(wrong, key=len) if pick == "longest" else chance.choice(wrong),
         right=len(right),
         wrong=len(wrong),
+        task=verdicts.task,
+        label=verdicts.task and question.gold.get(verdicts.task),
     )
 
 
@@ -70,6 +73,29 @@ def merge(mined: Mapping[str, Sequence[PreferencePair]], leave_out: LeaveOut, ru
             else:
                 kept[pair.prompt] = pair
     return Merged(tuple(kept.values()), dropped)
+
+
+def balance(merged: Merged, share: Mapping[str, float], seed: int) -> Merged:
+    """Leave out pairs of the label that has too many, a seeded draw, until the positive one has its share of each task.
+
+    A task that is not in `share`, or of which only one label occurs, keeps all.
+    """
+    surplus: set[int] = set()
+    for task in Task:
+        sides = [
+            [index for index, pair in enumerate(merged.pairs) if pair.task is task and pair.label == label]
+            for label in task.labels
+        ]
+        if task.value in share and all(sides):
+            parts = (share[task.value], 1 - share[task.value])
+            whole = min(len(side) / part for side, part in zip(sides, parts, strict=True))
+            for side, part in zip(sides, parts, strict=True):
+                random.Random(f"{seed}-{task.value}").shuffle(side)
+                surplus |= set(side[max(1, round(whole * part)) :])
+    dropped = {model: Counter(counts) for model, counts in merged.dropped.items()}
+    for index in surplus:
+        dropped[merged.pairs[index].model][SURPLUS] += 1
+    return Merged(tuple(pair for index, pair in enumerate(merged.pairs) if index not in surplus), dropped)
 
 
 def weigh(pairs: Sequence[PreferencePair], gamma: float) -> list[PreferencePair]:

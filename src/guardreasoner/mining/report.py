@@ -47,6 +47,7 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield from _table(("model", *TEXTS), ((name, model["texts"]) for name, model in models.items()))
     yield f"\n## Pairs: {pairs['pairs']:,}\n"
     yield ", ".join(f"{name} {rules[name]}" for name in ("decides", "pair", "merge", "gamma")) + ".\n"
+    yield from (f"- {task}: positive share {share}" for task, share in rules["positive_share"].items())
     yield from (f"- of {model}: {count:,}" for model, count in pairs["by model"].items())
     yield from (f"- in {source}: {count:,}" for source, count in pairs["by source"].items())
     for model, reasons in pairs["dropped"].items():

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from guardreasoner.types import Record, TaskName
+from guardreasoner.types import PositiveShare, Record, TaskName
 
 
 class TeacherSection(Record):
@@ -52,6 +52,6 @@ class SynthesizeSection(Record):
     """Folder of the authors' benchmark files; samples that overlap with a prompt there are rejected."""
     statements: tuple[str, ...] = ()
     """Sources whose prompts are statements with a label of their own: each is also judged as a response."""
-    positive_share: dict[TaskName, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict[TaskName, float])
+    positive_share: PositiveShare = Field(default_factory=dict[TaskName, float])
     """`rule`: the weight of a task's positive label among its examples; the rows' own share where none is given, as in
     the paper."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from guardreasoner.types import Record
+from guardreasoner.types import PositiveShare, Record, TaskName
 
 
 class TokenizerSection(Record):
@@ -145,6 +145,9 @@ class MineSection(Record):
     merge: Literal["authors", "paper"] = "authors"
     """How the pairs of an ensemble come together: per source those of the members that saw it, the main model's where
     no member lacks it (the authors' script); or those of all models (the paper)."""
+    positive_share: PositiveShare = Field(default_factory=dict[TaskName, float])
+    """Of the pairs that a task decides, the share whose right answer is its positive label; the surplus is left out. As
+    the pairs come where none is given, as in the paper."""
     gamma: float = Field(default=0.2, ge=0, lt=1)
     """Weights lie in [1 - gamma, 1 + gamma]; 0 = plain DPO."""
     limit: int | None = Field(default=None, ge=1)
@@ -154,6 +157,12 @@ class MineSection(Record):
     """`main` or a member -> folder, hub id or server's address that answers in its place. Not named: the run's own."""
     concurrency: int = Field(default=32, ge=1)
     """Requests under way at a server."""
+
+    @model_validator(mode="after")
+    def _one_task_decides(self) -> MineSection:
+        if self.positive_share and self.decides == "all":
+            raise ValueError("`positive_share` is of pairs that one task decided, expected `decides` = 'in order'")
+        return self
 
 
 class DPOSection(Optimisation):

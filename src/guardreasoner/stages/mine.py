@@ -16,7 +16,7 @@ from guardreasoner.engines.opening import engine_name, fingerprint, open_engine
 from guardreasoner.errors import InputError
 from guardreasoner.formats import Format
 from guardreasoner.mining.grading import grades, weigh_up
-from guardreasoner.mining.pairs import merge, pair_of, weigh
+from guardreasoner.mining.pairs import balance, merge, pair_of, weigh
 from guardreasoner.mining.questions import Question, draw
 from guardreasoner.mining.report import markdown, sentences
 from guardreasoner.mining.sampling import Settings, digest, rollouts, sample
@@ -51,6 +51,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
         roll(name, place, drawn.questions, folder, form, section, embedded=own and form.name == "nano")
         mined[name], tallies[name] = look(name, drawn.questions, folder, form, section)
     merged = merge(mined, recipe.ensemble.leave_out, section.merge)
+    merged = balance(merged, {**section.positive_share}, section.seed)
     pairs = weigh(merged.pairs, section.gamma)
     figures: dict[str, Any] = {
         "inputs": len(drawn.questions),
