@@ -67,3 +67,10 @@ def test_base_and_encoder_together_are_refused(tmp_path: Path) -> None:
     path.write_text('name = "two"\noutput = "out"\n[model]\nbase = "org/a"\nencoder = "org/b"\n')
     with pytest.raises(InputError, match="`base` and `encoder` together, expected one of them"):
         load_recipe(path)
+
+
+def test_shares_of_pairs_need_one_task_that_decides(tmp_path: Path) -> None:
+    mined = '[mine]\ndecides = "all"\npositive_share = { response_harmfulness = 0.5 }\n'
+    (tmp_path / "r.toml").write_text('name = "r"\noutput = "r"\n' + mined)
+    with pytest.raises(InputError, match=r"r\.toml: `mine`: .*expected `decides` = 'in order'"):
+        load_recipe(tmp_path / "r.toml")
