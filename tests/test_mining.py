@@ -22,6 +22,7 @@ from guardreasoner.mining.pairs import (
     weigh,
 )
 from guardreasoner.mining.questions import BEYOND, REPEATED, UNLABELLED, Question, draw
+from guardreasoner.mining.tally import pair_figures
 from guardreasoner.recipe import SynthesizeSection
 from guardreasoner.teachers.lessons import views, write
 from guardreasoner.teachers.rule import train_teacher
@@ -338,6 +339,16 @@ def test_surplus_is_drawn_by_the_seed_and_adds_to_what_was_dropped_before() -> N
     assert kept[0] == kept[1] != kept[2]
     assert balance(pairs, {"prompt_harmfulness": 0.5}, 0).dropped == {"main": {SAME_PROMPT: 3, SURPLUS: 18}}
     assert pairs.dropped == {"main": {SAME_PROMPT: 3}}
+
+
+def test_pairs_are_counted_by_their_right_answer() -> None:
+    pairs = (*decided(REQUEST, 1, 5), *decided(COMPLETION, 0, 4), mined("all", "mild", "main"))
+    assert pair_figures(pairs, Merged(pairs, {}))["by right answer"] == {
+        "all annotated tasks": 1,
+        "prompt_harmfulness: harmful": 1,
+        "prompt_harmfulness: unharmful": 5,
+        "response_refusal: compliance": 4,
+    }
 
 
 # weights

@@ -13,6 +13,8 @@ from guardreasoner.types import Exchange, Labels, Sample
 
 SAMPLE = Sample(id="1", source="own", exchange=Exchange(prompt="Hello"), labels=Labels(prompt_harmfulness="unharmful"))
 
+BALANCED = {"positive_share": {"prompt_harmfulness": 0.5}}
+
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
@@ -147,8 +149,15 @@ def test_pairs_are_not_made_anew_while_a_guard_of_the_old_ones_is_there(tmp_path
 def test_pairs_may_be_made_anew_of_the_same_answers(tmp_path: Path) -> None:
     RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {}}))
     (tmp_path / "rollouts").mkdir()
-    other = {"gamma": 0.0, "pair": "random", "decides": "all", "merge": "paper"}
-    RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": other}))
+    for other in ({"gamma": 0.0, "pair": "random", "decides": "all", "merge": "paper"}, BALANCED):
+        RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": other}))
+
+
+def test_shares_of_labels_may_not_change_while_their_pairs_are_there(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": {}}))
+    (tmp_path / "pairs.jsonl").touch()
+    with pytest.raises(InputError, match=r"`mine\.positive_share\.prompt_harmfulness` differs"):
+        RunFolder(tmp_path).open(Recipe.model_validate({"name": "one", "output": tmp_path, "mine": BALANCED}))
 
 
 def test_run_folder_keeps_recipe_and_versions(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.formats import FORMATS
 from guardreasoner.mining.questions import Question, draw
+from guardreasoner.mining.report import markdown
 from guardreasoner.mining.sampling import BATCH, Settings, digest, rollouts, sample
 from guardreasoner.recipe import Recipe
 from guardreasoner.run import RunFolder, read_records, write_records
@@ -236,7 +237,16 @@ def test_answers_are_paired_anew_with_equal_shares_of_the_labels(ran: RunFolder,
     }
     assert kept[task, "harmful"] == kept[task, "unharmful"] == fewer > 0
     assert figures(copy)["pairs"]["dropped"]["m2"] == {"beyond its label's share": len(all_pairs) - len(some)}
-    assert "- prompt_harmfulness: positive share 0.5" in (copy.root / "mine.md").read_text()
+    text = (copy.root / "mine.md").read_text()
+    assert "- prompt_harmfulness: positive share 0.5\n" in text
+    assert f"- right: prompt_harmfulness: harmful: {fewer}\n- right: prompt_harmfulness: unharmful: {fewer}\n" in text
+
+
+def test_report_says_where_a_share_could_not_be_kept(ran: RunFolder) -> None:
+    said = figures(ran)
+    said["rules"]["positive_share"] = {"response_refusal": 0.5}
+    said["pairs"]["by right answer"] = {"response_refusal: compliance": 4}
+    assert "- response_refusal: positive share 0.5; only one label occurs, so every pair is kept\n" in markdown(said)
 
 
 def test_finished_stage_asks_nothing(ran: RunFolder, tmp_path: Path) -> None:

@@ -53,7 +53,12 @@ def recipe_of(base: Recipe, arm: str, seed: int, epochs: float, inputs: int) -> 
         return untuned
     mined, preferred = base.mine or MINED, base.dpo or PREFERRED
     gamma = 0.0 if arm == PLAIN else mined.gamma
-    share = base.synthesize.positive_share if arm == BALANCED else mined.positive_share
+    share = base.synthesize.positive_share if arm == BALANCED else {}
+    if arm == BALANCED and (not share or mined.decides == "all"):
+        raise InputError(
+            f"`synthesize.positive_share` is {share} and `mine.decides` {mined.decides!r}, expected the shares that "
+            "balanced pairs keep, and 'in order'"
+        )
     drawn = mined.model_copy(update={"seed": seed, "limit": inputs, "gamma": gamma, "positive_share": share})
     members = (base.ensemble if base.ensemble.leave_out else MEMBERS) if arm == ALL else EnsembleSection()
     tuned = preferred.model_copy(update={"seed": seed})
@@ -72,9 +77,11 @@ def link(folder: Path, source: Path, names: Sequence[str]) -> None:
 def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, inputs: int) -> Iterator[tuple[str, Path]]:
     """Every guard of one seed, in the order in which they need each other, and the folder that the engine opens."""
     reasoned = output / f"{REASONED}-{seed}"
-    for arm in (LABELS, REASONED, PLAIN, OWN, BALANCED, ALL):
+    arms = (LABELS, REASONED, PLAIN, OWN, BALANCED, ALL)
+    recipes = {arm: recipe_of(base, arm, seed, epochs, inputs) for arm in arms}  # all are checked before any training
+    for arm, recipe in recipes.items():
         place = output / f"{arm}-{seed}"
-        recipe, folder = recipe_of(base, arm, seed, epochs, inputs), RunFolder(place)
+        folder = RunFolder(place)
         folder.open(recipe)  # refuses what was made at another budget
         link(place, run, SHARED)
         if arm in (LABELS, REASONED):
@@ -149,4 +156,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        raise SystemExit(str(error)) from None

@@ -47,15 +47,22 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield from _table(("model", *TEXTS), ((name, model["texts"]) for name, model in models.items()))
     yield f"\n## Pairs: {pairs['pairs']:,}\n"
     yield ", ".join(f"{name} {rules[name]}" for name in ("decides", "pair", "merge", "gamma")) + ".\n"
-    yield from (f"- {task}: positive share {share}" for task, share in rules["positive_share"].items())
+    yield from (_share(task, share, pairs["by right answer"]) for task, share in rules["positive_share"].items())
     yield from (f"- of {model}: {count:,}" for model, count in pairs["by model"].items())
     yield from (f"- in {source}: {count:,}" for source, count in pairs["by source"].items())
+    yield from (f"- right: {answer}: {count:,}" for answer, count in pairs["by right answer"].items())
     for model, reasons in pairs["dropped"].items():
         yield from (f"- dropped of {model}, {why}: {count:,}" for why, count in reasons.items())
     yield from (f"- weight {weight}: {count:,}" for weight, count in pairs["weights"].items())
     if pairs["pairs"]:
         yield ""
         yield from _table(("characters", "mean", "median", "longest"), pairs["characters"].items())
+
+
+def _share(task: str, share: float, right: Mapping[str, int]) -> str:
+    labels = [answer for answer in right if answer.startswith(f"{task}: ")]
+    kept = "; only one label occurs, so every pair is kept" if len(labels) == 1 else ""
+    return f"- {task}: positive share {share}{kept}"
 
 
 def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:

@@ -56,11 +56,12 @@ class Tally:
 
 
 def pair_figures(pairs: Sequence[PreferencePair], merged: Merged) -> dict[str, Any]:
-    """How many pairs there are, of which models and sources, what was dropped, how long and how heavy they are."""
+    """How many pairs there are, by model, source and label, what was dropped, how long and how heavy they are."""
     return {
         "pairs": len(pairs),
         "by model": dict(Counter(pair.model for pair in pairs)),
         "by source": dict(sorted(Counter(pair.source for pair in pairs).items())),
+        "by right answer": dict(sorted(Counter(_right_answer(pair) for pair in pairs).items())),
         "dropped": {model: dict(counts) for model, counts in merged.dropped.items() if counts},
         "characters": {
             "chosen": _lengths([len(pair.chosen) for pair in pairs]),
@@ -68,6 +69,10 @@ def pair_figures(pairs: Sequence[PreferencePair], merged: Merged) -> dict[str, A
         },
         "weights": {f"{weight:.3f}": count for weight, count in sorted(Counter(pair.weight for pair in pairs).items())},
     }
+
+
+def _right_answer(pair: PreferencePair) -> str:
+    return "all annotated tasks" if pair.task is None else f"{pair.task.value}: {pair.label}"
 
 
 def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
