@@ -1,11 +1,19 @@
 """How fast R-SFT and HS-DPO train, beside TRL: same model, rows, batch and precision, in one run.
 
     python perf/training/measure.py [--repeat 3] [--rows 32] [--pairs 16] [--layers 4 --hidden 256] [--only sft]
+        [--llama-factory PYTHON]
 
 Every setting's loss before training is compared first, in float32. Then all settings take turns, `--repeat` times; the
 figures are medians of CPU seconds of `--threads` threads, because a shared machine's clock says little. Tokens are
 those of the examples, without padding; a shared beginning counts as often as it stands in an example. HS-DPO is
 measured over the paper's two epochs, the reference log-probabilities included.
+
+LLaMA-Factory 0.9.5 needs older packages than ours, hence an environment and a process of its own:
+
+    python -m venv LF && LF/bin/pip install llamafactory==0.9.5 torch==2.13.0
+
+PyPI's torchvision and torchaudio want a GPU's libraries. Where torch is for the CPU, training text does without:
+`LF/bin/pip uninstall torchvision`, `rm LF/lib/python3.11/site-packages/torchaudio/lib/*.so`.
 """
 
 # ruff: noqa: T201
@@ -13,19 +21,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from llama_factory import LlamaFactory
+from turns import Turn, check, clock, ratios, take_turns, timed
+
 EPOCHS = 2
-Turn = Callable[[], dict[str, float]]
 
 
 def options() -> argparse.Namespace:
@@ -45,6 +50,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=["sft", "dpo"])
+    parser.add_argument("--llama-factory", type=Path, metavar="PYTHON", help="an interpreter that has LLaMA-Factory")
     parser.add_argument("--hardware", default="cpu", help="a word for the name of the files")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     return parser.parse_args()
@@ -79,18 +85,21 @@ def main() -> None:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     ids = [tuple(tokenizer.encode(text).ids for text in (row.prompt, row.chosen, row.rejected)) for row in rows]
-    found: dict[str, Any] = {"settings": vars(chosen) | {"out": str(chosen.out.name)}, "machine": machine()}
+    settings = {name: value for name, value in vars(chosen).items() if name != "llama_factory"}
+    other = LlamaFactory(chosen.llama_factory)
+    where = machine() | other.versions()
+    found: dict[str, Any] = {"settings": settings | {"out": str(chosen.out.name)}, "machine": where}
     if chosen.only != "dpo":
-        found["R-SFT"] = sft(chosen, folder, [(p, c) for p, c, _ in ids[: chosen.rows]])
+        found["R-SFT"] = sft(chosen, folder, [(p, c) for p, c, _ in ids[: chosen.rows]], other)
     if chosen.only != "sft":
-        found["HS-DPO"] = dpo(chosen, folder, rows[: chosen.pairs], ids[: chosen.pairs])
+        found["HS-DPO"] = dpo(chosen, folder, rows[: chosen.pairs], ids[: chosen.pairs], other)
     name = f"{chosen.hardware}-{date.today()}"
     (chosen.out / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
     (chosen.out / f"{name}.md").write_text(markdown(found))
     print(markdown(found))
 
 
-def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any]) -> dict[str, Any]:
+def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any], other: LlamaFactory) -> dict[str, Any]:
     """Real tokens per second, each setting."""
     import own_side
     import trl_side
@@ -100,6 +109,7 @@ def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any]) -> dict[str, A
     rows = own_side.sft_rows(ids, chosen.row_tokens)
     learnt, tokens = sum(len(c) for _, c in ids), sum(len(p) + len(c) for p, c in ids)
     section = SFTSection(**common(chosen), learning_rate=2e-5)
+    job = {"stage": "sft", "model": str(folder), "ids": ids, "batch": chosen.batch, "threads": chosen.threads}
 
     def own(bf16: bool) -> Turn:
         return lambda: {"pass": own_side.sft(folder, rows, section.model_copy(update={"bf16": bf16}), clock)}
@@ -115,8 +125,10 @@ def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any]) -> dict[str, A
         turns[f"ours, {mark}"] = own(bf16)
         some = {name: settings for name, settings in trl_side.SFT.items() if bf16 or name in trl_side.WIDE}
         turns |= {f"{name}, {mark}": rival(bf16, settings) for name, settings in some.items()}
+        turns |= other.turns(job, bf16)
     for name, settings in trl_side.SFT.items():
         losses[name] = trl_side.sft_loss(trl_side.sft(folder, ids, chosen.batch, False, settings), learnt)
+    losses |= other.losses(job)
     check(losses)
     seconds = {name: each["pass"] for name, each in take_turns(turns, chosen.repeat).items()}
     speeds = {name: tokens / value for name, value in seconds.items()}
@@ -124,7 +136,9 @@ def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any]) -> dict[str, A
     return {"rows": rows_note, "losses": losses, "unit": "tokens/s", "speeds": speeds, **ratios(speeds)}
 
 
-def dpo(chosen: argparse.Namespace, folder: Path, texts: list[Any], ids: list[Any]) -> dict[str, Any]:
+def dpo(
+    chosen: argparse.Namespace, folder: Path, texts: list[Any], ids: list[Any], other: LlamaFactory
+) -> dict[str, Any]:
     """Pairs per second over two epochs, each setting."""
     import own_side
     import trl_side
@@ -133,6 +147,7 @@ def dpo(chosen: argparse.Namespace, folder: Path, texts: list[Any], ids: list[An
 
     rows = own_side.dpo_rows(ids)
     section = DPOSection(**common(chosen), learning_rate=1e-6)
+    job = {"stage": "dpo", "model": str(folder), "ids": ids, "batch": chosen.batch, "threads": chosen.threads}
     columns = [
         {
             "prompt": text.prompt,
@@ -164,11 +179,15 @@ def dpo(chosen: argparse.Namespace, folder: Path, texts: list[Any], ids: list[An
         turns[f"ours, {mark}"] = own(bf16)
         some = {name: settings for name, settings in trl_side.DPO.items() if bf16 or name in trl_side.WIDE}
         turns |= {f"{name}, {mark}": rival(bf16, settings) for name, settings in some.items()}
+        turns |= other.turns(job, bf16)
     for name, settings in trl_side.DPO.items():
         losses[name] = trl_side.dpo_loss(trl_side.dpo(folder, columns, chosen.batch, False, settings, clock))
+    losses |= other.losses(job)
     check(losses)
     seconds = take_turns(turns, chosen.repeat)
-    speeds = {name: EPOCHS * len(ids) / (each["reference"] + EPOCHS * each["pass"]) for name, each in seconds.items()}
+    speeds = {  # LLaMA-Factory's reference runs within each pass
+        name: EPOCHS * len(ids) / (each.get("reference", 0.0) + EPOCHS * each["pass"]) for name, each in seconds.items()
+    }
     rows_note = {"pairs": len(ids), "tokens of both texts": sum(2 * len(p) + len(c) + len(r) for p, c, r in ids)}
     return {
         "rows": rows_note,
@@ -190,44 +209,6 @@ def common(chosen: argparse.Namespace) -> dict[str, Any]:
         "betas": (0.9, 0.999),
         "weight_decay": 0.0,
     }
-
-
-def take_turns(turns: dict[str, Turn], repeat: int) -> dict[str, dict[str, float]]:
-    """Medians of each setting's seconds, the settings one after another, `repeat` times."""
-    seconds: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
-    for number in range(repeat):
-        for name, turn in turns.items():
-            seconds[name].append(turn())
-            print(f"{number + 1}/{repeat} {name}: {seconds[name][-1]}", file=sys.stderr)
-    return {name: {key: statistics.median(e[key] for e in each) for key in each[0]} for name, each in seconds.items()}
-
-
-def check(losses: dict[str, float]) -> None:
-    """Stop where a setting's loss is another one."""
-    for name, loss in losses.items():
-        if not math.isclose(loss, losses["ours"], rel_tol=1e-5):
-            raise SystemExit(f"{name}: the loss before training is {loss}, expected ours, {losses['ours']}")
-
-
-def ratios(speeds: dict[str, float]) -> dict[str, Any]:
-    """Ours in bfloat16 over TRL's defaults, and over the best TRL setting in any precision."""
-    ours = speeds["ours, bfloat16"]
-    best = max((name for name in speeds if name.startswith("TRL")), key=speeds.__getitem__)
-    return {
-        "ratio to defaults": ours / speeds["TRL, defaults, bfloat16"],
-        "ratio to best": ours / speeds[best],
-        "best": best,
-    }
-
-
-clock = time.process_time
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    start = clock()
-    call()
-    return clock() - start
 
 
 if __name__ == "__main__":

@@ -24,8 +24,12 @@ def markdown(found: dict[str, Any]) -> str:
     """One table per kind of training."""
     chosen, where = found["settings"], found["machine"]
     packages = ", ".join(f"{name} {where[name]}" for name in PACKAGES)
+    rivals = "TRL"
+    if other := where.get("LLaMA-Factory"):
+        rivals = "TRL and LLaMA-Factory"
+        packages += f"; LLaMA-Factory's own: {', '.join(' '.join(each) for each in other.items())}"
     lines = [
-        f"# Training beside TRL, {date.today().strftime('%d %B %Y').lstrip('0')}",
+        f"# Training beside {rivals}, {date.today().strftime('%d %B %Y').lstrip('0')}",
         "",
         f"`python perf/training/measure.py` on {where['processor']}, {chosen['threads']} of {where['cores']} cores; "
         f"{packages}. Llama of random weights: {chosen['layers']} layers, hidden {chosen['hidden']}, MLP "
@@ -44,9 +48,11 @@ def _part(title: str, part: dict[str, Any]) -> list[str]:
     lines = ["", f"## {title}", "", f"{about}.", "", f"| | {part['unit']} | ours, bfloat16, is |", "|---|---|---|"]
     ours = part["speeds"]["ours, bfloat16"]
     lines += [f"| {name} | {speed:,.2f} | {ours / speed:.2f} times as fast |" for name, speed in part["speeds"].items()]
-    ratio, best = part["ratio to defaults"], part["ratio to best"]
-    return [
-        *lines,
-        "",
-        f"Ratio to TRL's defaults {ratio:.2f}; to the best of its settings ({part['best']}) {best:.2f}.",
-    ]
+    for rival, found in (("TRL", part), ("LLaMA-Factory", part.get("LLaMA-Factory"))):
+        if found:
+            ratio, best = found["ratio to defaults"], found["ratio to best"]
+            lines += [
+                "",
+                f"Ratio to {rival}'s defaults {ratio:.2f}; to the best of its settings ({found['best']}) {best:.2f}.",
+            ]
+    return lines
