@@ -20,10 +20,6 @@ pytest.importorskip("pyarrow")
 SEEDS = {"WildGuardTrain": 9, "AegisTrain": 9, "BeaverTails": 9, "ToxicChat": 9}
 
 
-def texts_of(sample: Sample) -> tuple[str, str]:
-    return sample.exchange.prompt, sample.exchange.response or ""
-
-
 def test_all_sources_come_together_and_are_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     section = DataSection(
         own=20,
@@ -59,22 +55,6 @@ def test_repeated_exchange_is_counted_under_its_source(tmp_path: Path) -> None:
     run(Recipe(name="two", output=tmp_path, data=DataSection(files=(FileSource(path=path),))), folder)
     note = json.loads((tmp_path / "data.json").read_text(encoding="utf-8"))
     assert (note["repeated rows left out"], note["repeated rows by source"]) == (1, {"rows": 1})
-
-
-def test_long_texts_are_taught_shortened_and_judged_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"prompt": f"{number} " + 99 * "a", "response": "b" * (100 + number % 2)} for number in range(60)]
-    source = FileSource(path=write(tmp_path / "rows.jsonl", rows), response="response")
-    section = DataSection(files=(source,), longest=100, dev_share=0.2)
-    folder = RunFolder(tmp_path)
-    run(Recipe(name="long", output=tmp_path, data=section), folder)
-    taught, judged = list(read_records(folder.train, Sample)), list(read_records(folder.dev, Sample))
-    prompts, responses = ({len(text) for text in texts} for texts in zip(*map(texts_of, taught), strict=True))
-    assert (prompts, responses) == ({105}, {100, 105})  # the mark ` ... ` stands where something is left out
-    assert all(sample.exchange.prompt.endswith(99 * "a") for sample in judged)
-    assert {len(sample.exchange.response or "") for sample in judged} == {100, 101}
-    note = json.loads((tmp_path / "data.json").read_text(encoding="utf-8"))
-    assert (note["shortened"], note["shortened by source"]) == (len(taught), {"rows": len(taught)})
-    assert f"shortened to 100 characters a text: {len(taught)} samples\n" in capsys.readouterr().err
 
 
 def test_two_rows_with_one_id_are_named(tmp_path: Path) -> None:

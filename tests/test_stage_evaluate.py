@@ -13,10 +13,9 @@ from tiny import make_tiny_checkpoint
 from guardreasoner import Exchange, Guard, Labels, Sample, SamplingParams, Task
 from guardreasoner.engines.scripted import ScriptedEngine
 from guardreasoner.errors import EngineError, InputError, NoProbabilities
-from guardreasoner.inputs import shorten
 from guardreasoner.report.judged import Judged, cell_of
 from guardreasoner.report.kept import read_judged
-from guardreasoner.spreading import fit
+from guardreasoner.spreading import fit, shorten
 from guardreasoner.stages.evaluate import draw, evaluate
 from guardreasoner.types import Completion, Harmfulness
 

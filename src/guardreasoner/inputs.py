@@ -62,11 +62,3 @@ def checked_thresholds(given: Mapping[Task, float]) -> Mapping[Task, float]:
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold of {task.value}: {threshold} is not between 0 and 1")
     return {task: given.get(task, DEFAULT_THRESHOLD) for task in Task}
-
-
-def shorten(text: str, limit: int) -> str:
-    """`text`, or `limit` of its characters: two thirds of them from the beginning, the rest from the end."""
-    if len(text) <= limit:
-        return text
-    head = limit * 2 // 3
-    return f"{text[:head]} ... {text[len(text) - (limit - head) :]}"

@@ -9,7 +9,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from guardreasoner.errors import EngineError, NoProbabilities
 from guardreasoner.guard import Guard
-from guardreasoner.inputs import shorten
 from guardreasoner.report.judged import Judged, judged
 from guardreasoner.types import Exchange, Malformed, Mode, Sample
 
@@ -65,3 +64,11 @@ def fit(guard: Guard, exchange: Exchange, mode: Mode) -> Exchange:
         response = None if exchange.response is None else shorten(exchange.response, limit)
         fitted = Exchange(prompt=shorten(exchange.prompt, limit), response=response)
     return fitted
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text`, or `limit` of its characters: two thirds of them from the beginning, the rest from the end."""
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    return f"{text[:head]} ... {text[len(text) - (limit - head) :]}"

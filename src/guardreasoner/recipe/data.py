@@ -48,9 +48,6 @@ class DataSection(Record):
     """Your own rows: JSONL, CSV or Parquet."""
     released: tuple[Path, ...] = ()
     """Files in the form of the released GuardReasonerTrain (instruction, input, output)."""
-    longest: int | None = Field(default=None, ge=64)
-    """Characters of a prompt or a response that are taught at most: what is longer keeps its beginning and its end. The
-    development split keeps it whole. None = all is taught whole, and R-SFT leaves out what passes its `cutoff`."""
     dev_share: float = Field(default=0.05, ge=0, lt=1)
     """Development split: this share of the normalised prompts, by hash."""
     seed: int = 0

@@ -12,11 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from guardreasoner.data.labelled import dialogue_samples, is_dev, labelled_samples, normalised
 from guardreasoner.data.tally import Found, Tally, without_double_ids
-from guardreasoner.inputs import shorten
 from guardreasoner.jsonl import write_atomically
 from guardreasoner.recipe import DataSection, Recipe
 from guardreasoner.run import RunFolder
-from guardreasoner.types import Exchange, Sample, Task
+from guardreasoner.types import Sample, Task
 
 
 def run(recipe: Recipe, folder: RunFolder) -> None:
@@ -28,22 +27,17 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     with ExitStack() as stack:  # dev.jsonl takes its place first: the stage is done when samples.jsonl has its own
         paths = [stack.enter_context(write_atomically(path)) for path in (folder.train, folder.dev)]
         files = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
-        counted, shortened = [Counts(), Counts()], Counter[str]()
-        for whole in samples:
-            side = int(is_dev(whole.exchange.prompt, section.dev_share))
-            sample = whole if side or section.longest is None else _shortened(whole, section.longest)
-            shortened[sample.source] += sample is not whole
+        counted = [Counts(), Counts()]
+        for sample in samples:
+            side = int(is_dev(sample.exchange.prompt, section.dev_share))
             files[side].write(sample.model_dump_json() + "\n")
             counted[side].add(sample)
         for file in files:
             file.flush()
         figures = {"train": counted[0].figures(), "dev": counted[1].figures()}
         figures |= {"repeated rows left out": repeated.total(), "repeated rows by source": dict(repeated)}
-        figures |= {"shortened": shortened.total(), "shortened by source": dict(+shortened)}
         folder.note("data", {**figures, "sources": {name: tally.figures() for name, tally in tallies.items()}})
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    if shortened.total():
-        console.print(f"  shortened to {section.longest:,} characters a text: {shortened.total():,} samples")
     for name, tally in tallies.items():
         console.print(f"  {name}: {tally.sentence()}")
 
@@ -99,15 +93,6 @@ def without_repeats(samples: Iterable[Sample], repeated: Counter[str]) -> Iterat
         else:
             seen.add(key)
             yield sample
-
-
-def _shortened(sample: Sample, longest: int) -> Sample:
-    """`sample` with neither text above `longest` characters, but for the mark where something is left out."""
-    prompt, response = sample.exchange.prompt, sample.exchange.response
-    exchange = Exchange(
-        prompt=shorten(prompt, longest), response=None if response is None else shorten(response, longest)
-    )
-    return sample if exchange == sample.exchange else sample.model_copy(update={"exchange": exchange})
 
 
 class Counts:
