@@ -74,11 +74,9 @@ def link(folder: Path, source: Path, names: Sequence[str]) -> None:
             (folder / name).symlink_to((source / name).resolve())
 
 
-def train(base: Recipe, run: Path, output: Path, seed: int, epochs: float, inputs: int) -> Iterator[tuple[str, Path]]:
+def train(recipes: Mapping[str, Recipe], run: Path, output: Path, seed: int) -> Iterator[tuple[str, Path]]:
     """Every guard of one seed, in the order in which they need each other, and the folder that the engine opens."""
     reasoned = output / f"{REASONED}-{seed}"
-    arms = (LABELS, REASONED, PLAIN, OWN, BALANCED, ALL)
-    recipes = {arm: recipe_of(base, arm, seed, epochs, inputs) for arm in arms}  # all are checked before any training
     for arm, recipe in recipes.items():
         place = output / f"{arm}-{seed}"
         folder = RunFolder(place)
@@ -140,12 +138,16 @@ def main() -> None:
     if beside.is_file() and (before := json.loads(beside.read_text(encoding="utf-8"))) != settings:
         raise SystemExit(f"{beside}: found {before}, expected {settings}; choose another --output")
     write_whole(beside, json.dumps(settings, indent=2) + "\n")
+    arms = (LABELS, REASONED, PLAIN, OWN, BALANCED, ALL)
+    recipes = {  # all are checked before any training
+        seed: {arm: recipe_of(base, arm, seed, asked.epochs, asked.inputs) for arm in arms} for seed in asked.seeds
+    }
     started = time.perf_counter()
     for seed in asked.seeds:
         place = asked.output / f"{HEADS}-{seed}"
         heads = encoder.trained(asked.encoder, asked.run, place, encoder.RATE, asked.epochs, seed)
         judge_encoder(heads, asked.encoder, sets, asked.output, seed)
-        for arm, model in train(base, asked.run, asked.output, seed, asked.epochs, asked.inputs):
+        for arm, model in train(recipes[seed], asked.run, asked.output, seed):
             guard = Guard(model)
             for mode in [mode for judged_arm, mode in SYSTEMS if judged_arm == arm]:
                 for name, rows in sets.items():

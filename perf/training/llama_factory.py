@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class LlamaFactory:
 
     def ask(self, job: Settings) -> Any:
         """The answer to one job."""
-        print(json.dumps(job), file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # it has ended, and answers nothing
+            print(json.dumps(job), file=self.process.stdin, flush=True)
         if answer := self.process.stdout.readline():
             return json.loads(answer)
         raise SystemExit("LLaMA-Factory's process ended without an answer; what it said stands above")

@@ -1,4 +1,4 @@
-"""How fast R-SFT and HS-DPO train, beside TRL: same model, rows, batch and precision, in one run.
+"""How fast R-SFT and HS-DPO train, beside TRL and LLaMA-Factory: same model, rows, batch and precision, in one run.
 
     python perf/training/measure.py [--repeat 3] [--rows 32] [--pairs 16] [--layers 4 --hidden 256] [--only sft]
         [--llama-factory PYTHON]
