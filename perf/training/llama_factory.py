@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from turns import Turn
+from turns import Settings, Turn, in_precision
 
-Settings = dict[str, Any]
 NO_RECOMPUTING: Settings = {"disable_gradient_checkpointing": True}
 GROUPED: Settings = NO_RECOMPUTING | {"train_sampling_strategy": "group_by_length"}
 DPO: dict[str, Settings] = {
@@ -39,13 +38,11 @@ class LlamaFactory:
 
     def turns(self, job: Settings, bf16: bool) -> dict[str, Turn]:
         """One pass of each setting."""
-        mark = "bfloat16" if bf16 else "float32"
 
         def turn(settings: Settings) -> Turn:
             return lambda: {"pass": self.ask(job | {"ask": "seconds", "bf16": bf16, "settings": settings})}
 
-        some = {name: settings for name, settings in self.settings(job).items() if bf16 or name in WIDE}
-        return {f"{name}, {mark}": turn(settings) for name, settings in some.items()}
+        return {name: turn(settings) for name, settings in in_precision(self.settings(job), WIDE, bf16).items()}
 
     def losses(self, job: Settings) -> dict[str, float]:
         """Each setting's loss before training, in float32."""

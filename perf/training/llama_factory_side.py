@@ -1,6 +1,6 @@
 """From jobs to LLaMA-Factory's losses and seconds: a JSON line in, a JSON line out, run by its own interpreter.
 
-It needs other versions of the packages than we do, so nothing of ours is imported here.
+It needs other versions of the packages than we do, so nothing of the package is imported here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from llamafactory.hparams import get_train_args
 from llamafactory.model import load_tokenizer
 from llamafactory.train.dpo import run_dpo
 from llamafactory.train.sft import run_sft
+from quiet import QUIET
 
 datasets.disable_progress_bars()
 transformers.utils.logging.set_verbosity_error()
@@ -33,7 +34,7 @@ transformers.utils.logging.disable_progress_bar()
 Job = dict[str, Any]
 Ids = list[int]
 PACKAGES = ("llamafactory", "torch", "transformers", "trl", "accelerate")
-FULL = {
+FULL = QUIET | {
     "do_train": True,
     "finetuning_type": "full",
     "dataset": "tokenized",  # must be named, though rows at `tokenized_path` take its place, and the template's
@@ -41,13 +42,6 @@ FULL = {
     "pref_loss": "sigmoid",  # these three are HS-DPO's alone
     "pref_beta": 0.01,
     "pref_ftx": 2.0,
-    "num_train_epochs": 1,
-    "save_strategy": "no",
-    "logging_strategy": "no",
-    "report_to": "none",
-    "disable_tqdm": True,
-    "use_cpu": True,
-    "dataloader_pin_memory": False,
 }
 
 
@@ -92,8 +86,7 @@ class Ready(Exception):
 def build(job: Job) -> transformers.Trainer:
     """The trainer that LLaMA-Factory's own workflow makes of the job, `batch` examples per optimizer step."""
     torch.set_num_threads(job["threads"])
-    lengths = [len(prompt) + max(map(len, answers)) for prompt, *answers in job["ids"]]
-    batch, settings = job["batch"], job["settings"]
+    lengths, batch, settings = lengths_of(job), job["batch"], job["settings"]
     if settings.get("neat_packing"):  # packs of the longest join few rows, of twice the longest were slower
         settings = settings | {"cutoff_len": 8 * (3 * max(lengths) // 16 + 1)}
         batch = max(1, round(batch * sum(lengths) / len(lengths) / settings["cutoff_len"]))  # as many tokens per step
@@ -133,8 +126,13 @@ def columns(job: Job, model: Any, data: Any) -> datasets.Dataset:
     empty = dict.fromkeys(("_system", "_tools", "_images", "_videos", "_audios"), [None] * len(job["ids"]))
     made = processor.preprocess_dataset(rows | empty)
     if job["stage"] == "dpo":  # group_by_length finds no lengths in pairs
-        made["length"] = [len(prompt) + max(map(len, answers)) for prompt, *answers in job["ids"]]
+        made["length"] = lengths_of(job)
     return datasets.Dataset.from_dict(made)
+
+
+def lengths_of(job: Job) -> list[int]:
+    """Tokens of each prompt with its longest answer."""
+    return [len(prompt) + max(map(len, answers)) for prompt, *answers in job["ids"]]
 
 
 def encoded(prompt: list[Ids], response: list[Ids], **_: Any) -> list[Ids]:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from llama_factory import LlamaFactory
-from turns import Turn, check, clock, ratios, take_turns, timed
+from turns import Turn, check, clock, in_precision, ratios, take_turns, timed
 
 EPOCHS = 2
 
@@ -121,10 +121,9 @@ def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any], other: LlamaFa
     losses = {"ours": own_side.sft_loss(folder, rows, section)}
     turns: dict[str, Turn] = {}
     for bf16 in (True, False):
-        mark = "bfloat16" if bf16 else "float32"
-        turns[f"ours, {mark}"] = own(bf16)
-        some = {name: settings for name, settings in trl_side.SFT.items() if bf16 or name in trl_side.WIDE}
-        turns |= {f"{name}, {mark}": rival(bf16, settings) for name, settings in some.items()}
+        turns["ours, bfloat16" if bf16 else "ours, float32"] = own(bf16)
+        some = in_precision(trl_side.SFT, trl_side.WIDE, bf16)
+        turns |= {name: rival(bf16, settings) for name, settings in some.items()}
         turns |= other.turns(job, bf16)
     for name, settings in trl_side.SFT.items():
         losses[name] = trl_side.sft_loss(trl_side.sft(folder, ids, chosen.batch, False, settings), learnt)
@@ -133,7 +132,7 @@ def sft(chosen: argparse.Namespace, folder: Path, ids: list[Any], other: LlamaFa
     seconds = {name: each["pass"] for name, each in take_turns(turns, chosen.repeat).items()}
     speeds = {name: tokens / value for name, value in seconds.items()}
     rows_note = {"examples": len(ids), "tokens": tokens, "prompt share": round(1 - learnt / tokens, 3)}
-    return {"rows": rows_note, "losses": losses, "unit": "tokens/s", "speeds": speeds, **ratios(speeds)}
+    return {"rows": rows_note, "losses": losses, "unit": "tokens/s", "speeds": speeds, "ratios": ratios(speeds)}
 
 
 def dpo(
@@ -175,10 +174,9 @@ def dpo(
     losses = {"ours": own_side.dpo_loss(folder, rows, section)}
     turns: dict[str, Turn] = {}
     for bf16 in (True, False):
-        mark = "bfloat16" if bf16 else "float32"
-        turns[f"ours, {mark}"] = own(bf16)
-        some = {name: settings for name, settings in trl_side.DPO.items() if bf16 or name in trl_side.WIDE}
-        turns |= {f"{name}, {mark}": rival(bf16, settings) for name, settings in some.items()}
+        turns["ours, bfloat16" if bf16 else "ours, float32"] = own(bf16)
+        some = in_precision(trl_side.DPO, trl_side.WIDE, bf16)
+        turns |= {name: rival(bf16, settings) for name, settings in some.items()}
         turns |= other.turns(job, bf16)
     for name, settings in trl_side.DPO.items():
         losses[name] = trl_side.dpo_loss(trl_side.dpo(folder, columns, chosen.batch, False, settings, clock))
@@ -195,7 +193,7 @@ def dpo(
         "unit": "pairs/s",
         "speeds": speeds,
         "seconds": seconds,
-        **ratios(speeds),
+        "ratios": ratios(speeds),
     }
 
 

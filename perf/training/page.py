@@ -48,11 +48,8 @@ def _part(title: str, part: dict[str, Any]) -> list[str]:
     lines = ["", f"## {title}", "", f"{about}.", "", f"| | {part['unit']} | ours, bfloat16, is |", "|---|---|---|"]
     ours = part["speeds"]["ours, bfloat16"]
     lines += [f"| {name} | {speed:,.2f} | {ours / speed:.2f} times as fast |" for name, speed in part["speeds"].items()]
-    for rival, found in (("TRL", part), ("LLaMA-Factory", part.get("LLaMA-Factory"))):
-        if found:
-            ratio, best = found["ratio to defaults"], found["ratio to best"]
-            lines += [
-                "",
-                f"Ratio to {rival}'s defaults {ratio:.2f}; to the best of its settings ({found['best']}) {best:.2f}.",
-            ]
+    for rival, ratio in part["ratios"].items():
+        to_defaults, to_best = ratio["to defaults"], ratio["to best"]
+        best = f"to the best of its settings ({ratio['best']}) {to_best:.2f}"
+        lines += ["", f"Ratio to {rival}'s defaults {to_defaults:.2f}; {best}."]
     return lines

@@ -13,6 +13,7 @@ warnings.simplefilter("ignore")
 import datasets  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
+from quiet import QUIET  # noqa: E402
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # noqa: E402
 
 datasets.disable_progress_bars()
@@ -20,15 +21,6 @@ datasets.disable_caching()  # else a second repetition finds the first one's ref
 transformers.utils.logging.set_verbosity_error()
 
 Settings = dict[str, Any]
-QUIET: Settings = {
-    "num_train_epochs": 1,
-    "save_strategy": "no",
-    "logging_strategy": "no",
-    "report_to": "none",
-    "disable_tqdm": True,
-    "use_cpu": True,
-    "dataloader_pin_memory": False,
-}
 NO_RECOMPUTING: Settings = {"gradient_checkpointing": False}
 GROUPED: Settings = NO_RECOMPUTING | {"train_sampling_strategy": "group_by_length"}
 SFT: dict[str, Settings] = {

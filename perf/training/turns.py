@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+Settings = dict[str, Any]
 Turn = Callable[[], dict[str, float]]
 clock = time.process_time
 
@@ -19,6 +20,12 @@ def timed(call: Callable[[], object]) -> float:
     start = clock()
     call()
     return clock() - start
+
+
+def in_precision(settings: dict[str, Settings], wide: tuple[str, ...], bf16: bool) -> dict[str, Settings]:
+    """The settings that are measured in this precision, in float32 those of `wide`; the precision is in their names."""
+    mark = "bfloat16" if bf16 else "float32"
+    return {f"{name}, {mark}": each for name, each in settings.items() if bf16 or name in wide}
 
 
 def take_turns(turns: dict[str, Turn], repeat: int) -> dict[str, dict[str, float]]:
@@ -39,18 +46,12 @@ def check(losses: dict[str, float]) -> None:
 
 
 def ratios(speeds: dict[str, float]) -> dict[str, Any]:
-    """Ours in bfloat16 over TRL, and over LLaMA-Factory where it was measured."""
-    other = "LLaMA-Factory"
-    measured = any(name.startswith(other) for name in speeds)
-    return _ratios(speeds, "TRL") | ({other: _ratios(speeds, other)} if measured else {})
-
-
-def _ratios(speeds: dict[str, float], rival: str) -> dict[str, Any]:
-    """Over the rival's defaults, and over its best setting in any precision."""
-    ours = speeds["ours, bfloat16"]
-    best = max((name for name in speeds if name.startswith(rival)), key=speeds.__getitem__)
-    return {
-        "ratio to defaults": ours / speeds[f"{rival}, defaults, bfloat16"],
-        "ratio to best": ours / speeds[best],
-        "best": best,
-    }
+    """Ours in bfloat16 over each rival that was measured: its defaults, and its best setting in any precision."""
+    ours, found = speeds["ours, bfloat16"], {}
+    for rival in ("TRL", "LLaMA-Factory"):
+        theirs = {name: speed for name, speed in speeds.items() if name.startswith(rival)}
+        if theirs:
+            best = max(theirs, key=theirs.__getitem__)
+            defaults = theirs[f"{rival}, defaults, bfloat16"]
+            found[rival] = {"to defaults": ours / defaults, "to best": ours / theirs[best], "best": best}
+    return found
