@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import encoder
-from page import ALL, BALANCED, HEADS, LABELS, OWN, PLAIN, REASONED, SYSTEMS, kept
+from page import ALL, BALANCED, HEADS, LABELS, PLAIN, REASONED, SYSTEMS, kept
 
 from guardreasoner import Guard, Labels, Verdict
 from guardreasoner.data.benchmarks import choose
@@ -138,7 +138,7 @@ def main() -> None:
     if beside.is_file() and (before := json.loads(beside.read_text(encoding="utf-8"))) != settings:
         raise SystemExit(f"{beside}: found {before}, expected {settings}; choose another --output")
     write_whole(beside, json.dumps(settings, indent=2) + "\n")
-    arms = (LABELS, REASONED, PLAIN, OWN, BALANCED, ALL)
+    arms = dict.fromkeys(arm for arm, _ in SYSTEMS if arm != HEADS)
     recipes = {  # all are checked before any training
         seed: {arm: recipe_of(base, arm, seed, asked.epochs, asked.inputs) for arm in arms} for seed in asked.seeds
     }

@@ -31,6 +31,8 @@ from llama_factory import LlamaFactory
 from turns import Turn, check, clock, in_precision, ratios, take_turns, timed
 
 EPOCHS = 2
+PLACES = {"llama_factory": "PYTHON", "out": "FOLDER"}
+"""Of this machine: what is kept says this in their place."""
 
 
 def options() -> argparse.Namespace:
@@ -53,7 +55,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--llama-factory", type=Path, metavar="PYTHON", help="an interpreter that has LLaMA-Factory")
     parser.add_argument("--hardware", default="cpu", help="a word for the name of the files")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    changed = {name: value for name, value in vars(chosen).items() if value != parser.get_default(name)}
+    said = {name.replace("_", "-"): PLACES.get(name, value) for name, value in changed.items()}
+    chosen.flags = "".join(f" --{name} {value}" for name, value in said.items())
+    return chosen
 
 
 def main() -> None:
@@ -85,10 +91,10 @@ def main() -> None:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     ids = [tuple(tokenizer.encode(text).ids for text in (row.prompt, row.chosen, row.rejected)) for row in rows]
-    settings = {name: value for name, value in vars(chosen).items() if name != "llama_factory"}
+    settings = {name: value for name, value in vars(chosen).items() if name not in PLACES}
     other = LlamaFactory(chosen.llama_factory)
     where = machine() | other.versions()
-    found: dict[str, Any] = {"settings": settings | {"out": str(chosen.out.name)}, "machine": where}
+    found: dict[str, Any] = {"settings": settings, "machine": where}
     if chosen.only != "dpo":
         found["R-SFT"] = sft(chosen, folder, [(p, c) for p, c, _ in ids[: chosen.rows]], other)
     if chosen.only != "sft":
@@ -210,4 +216,6 @@ def common(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as scratch:  # whatever the sides write, in their processes too, goes with it
+        os.environ["TMPDIR"] = tempfile.tempdir = scratch
+        main()

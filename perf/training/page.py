@@ -31,7 +31,8 @@ def markdown(found: dict[str, Any]) -> str:
     lines = [
         f"# Training beside {rivals}, {date.today().strftime('%d %B %Y').lstrip('0')}",
         "",
-        f"`python perf/training/measure.py` on {where['processor']}, {chosen['threads']} of {where['cores']} cores; "
+        f"`python perf/training/measure.py{chosen['flags']}` on {where['processor']}, "
+        f"{chosen['threads']} of {where['cores']} cores; "
         f"{packages}. Llama of random weights: {chosen['layers']} layers, hidden {chosen['hidden']}, MLP "
         f"{chosen['mlp']}, vocabulary {chosen['vocabulary']:,}; AdamW, {chosen['batch']} examples per optimizer step. "
         f"Medians of {chosen['repeat']} turns, CPU seconds. Before training, all losses are equal to five digits "
