@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import typer
@@ -37,6 +38,8 @@ def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
     from guardreasoner.recipe import load_recipe
     from guardreasoner.run import RunFolder
 
+    # transformers' trainer opens bitsandbytes, where it is installed; it warns of a kernel that no training here runs
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     recipe = load_recipe(path, overrides or ())
     folder = RunFolder(recipe.output)
     if is_first():
