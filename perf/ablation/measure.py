@@ -48,7 +48,8 @@ def recipe_of(base: Recipe, arm: str, seed: int, epochs: float, inputs: int) -> 
     """The recipe of one guard: the run's own at this budget and seed, with the sections above where it has none."""
     reasoning = "drop" if arm == LABELS else "keep"
     taught = base.sft.model_copy(update={"seed": seed, "epochs": epochs, "reasoning": reasoning})
-    untuned = base.model_copy(update={"sft": taught, "ensemble": EnsembleSection(), "mine": None, "dpo": None})
+    none = {"ensemble": EnsembleSection(), "mine": None, "dpo": None, "soup": None}
+    untuned = base.model_copy(update={"sft": taught, **none})
     if arm in (LABELS, REASONED):
         return untuned
     mined, preferred = base.mine or MINED, base.dpo or PREFERRED
