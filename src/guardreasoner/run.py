@@ -25,10 +25,18 @@ _FREE = {"output", "evaluate", "synthesize.keep", "synthesize.benchmarks", "mine
         *("price_prompt", "price_completion", "batch_requests", "batch_bytes"),
     )
 }
-_MADE = ("sft", "ensemble", "rollouts", "pairs.jsonl", "dpo", "quantize", "evaluate")  # one after another
-_FIRST = {"sft": "sft", "ensemble": "ensemble", "mine": "rollouts", "dpo": "dpo"} | dict.fromkeys(
-    ("mine.decides", "mine.pair", "mine.merge", "mine.positive_share", "mine.gamma"), "pairs.jsonl"
+_MADE = (  # one after another
+    *("sft", "ensemble", "rollouts", "pairs.jsonl", "dpo"),
+    *("soup", "soup/model", "quantize", "evaluate"),
 )
+_FIRST = {
+    "sft": "sft",
+    "ensemble": "ensemble",
+    "mine": "rollouts",
+    "dpo": "dpo",
+    "soup": "soup",
+    "soup.guard_share": "soup/model",
+} | dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.positive_share", "mine.gamma"), "pairs.jsonl")
 # may change as long as none of these is in the folder: nothing was made of it, nor would pass for the next guard's
 _UNTIL = {key: _MADE[_MADE.index(first) :] for key, first in _FIRST.items()}
 R = TypeVar("R", bound=BaseModel)
@@ -95,9 +103,18 @@ class RunFolder:
     def dpo(self) -> Path:
         return self.root / "dpo"
 
+    @property
+    def soup(self) -> Path:
+        """`model`: the average; `answers`, laid out like `sft`: what the guard that reasons is averaged with."""
+        return self.root / "soup"
+
+    def reasoning_guard(self, recipe: Recipe) -> Path:
+        """The checkpoint after R-SFT or, where the recipe has it, HS-DPO."""
+        return (self.sft if recipe.dpo is None else self.dpo) / "model"
+
     def trained(self, recipe: Recipe) -> Path:
         """The checkpoint of the last training stage that the recipe has."""
-        return (self.sft if recipe.dpo is None else self.dpo) / "model"
+        return self.reasoning_guard(recipe) if recipe.soup is None else self.soup / "model"
 
     @property
     def quantized(self) -> Path:

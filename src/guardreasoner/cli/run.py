@@ -38,7 +38,7 @@ def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
     from guardreasoner.recipe import load_recipe
     from guardreasoner.run import RunFolder
 
-    # transformers' trainer opens bitsandbytes, where it is installed; it warns of a kernel that no training here runs
+    # transformers' trainer opens bitsandbytes, where it is installed; it warns of a kernel that nothing here needs
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     recipe = load_recipe(path, overrides or ())
     folder = RunFolder(recipe.output)

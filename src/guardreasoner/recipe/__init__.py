@@ -13,6 +13,7 @@ from guardreasoner.recipe.training import (
     PretrainSection,
     QuantizeSection,
     SFTSection,
+    SoupSection,
     TokenizerSection,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "QuantizeSection",
     "Recipe",
     "SFTSection",
+    "SoupSection",
     "SynthesizeSection",
     "TeacherSection",
     "TokenizerSection",

@@ -20,6 +20,7 @@ from guardreasoner.recipe.training import (
     PretrainSection,
     QuantizeSection,
     SFTSection,
+    SoupSection,
     TokenizerSection,
 )
 from guardreasoner.types import Record
@@ -35,7 +36,7 @@ class EvaluateSection(Record):
 
 
 class Recipe(Record):
-    """All of a run. Every section is optional and has defaults; without `mine` and `dpo`, their stages do nothing."""
+    """All of a run. Every section is optional; without `mine`, `dpo` or `soup` the stage of that name does nothing."""
 
     name: str
     output: Path
@@ -50,6 +51,8 @@ class Recipe(Record):
     mine: MineSection | None = None
     """None = no mining, and no HS-DPO."""
     dpo: DPOSection | None = None
+    soup: SoupSection | None = None
+    """None = the guard as its training leaves it."""
     quantize: QuantizeSection = QuantizeSection()
     evaluate: EvaluateSection = EvaluateSection()
 

@@ -108,6 +108,25 @@ class SFTSection(Optimisation):
     lora: LoraSection | None = None
 
 
+class SoupSection(Record):
+    """The guard's weights averaged with those of a guard that is taught the answers alone (Wortsman et al. 2022).
+
+    The answers are taught from where R-SFT starts and as `sft` says, but for what stands here.
+    """
+
+    epochs: float | None = Field(default=None, gt=0)
+    """None = `sft.epochs`."""
+    cutoff: int | None = Field(default=None, ge=32)
+    """None = `sft.cutoff`; without reasoning more of the exchange fits the same memory."""
+    guard_share: float = Field(default=0.8, gt=0, lt=1)
+    """The reasoning guard's part of the average. With 0.7 the embedded guard hardly reasoned any more (docs/log.md)."""
+
+    def of(self, section: SFTSection) -> SFTSection:
+        """How the answers alone are taught in a recipe that has `section`."""
+        own = self.model_dump(include={"epochs", "cutoff"}, exclude_none=True)
+        return section.model_copy(update={"reasoning": "drop", **own})
+
+
 MAIN = "main"
 """What the model that `sft` trains is called among those that are mined."""
 

@@ -88,6 +88,8 @@ def _stages(recipe: Recipe, folder: RunFolder) -> tuple[list[Stage], list[str]]:
         else:
             stages.append(("dpo", recipe.dpo, pairs))
             uncounted.append("the log-probabilities of the reference model: one forward pass over the pairs")
+    if recipe.soup is not None:
+        uncounted.append("soup: a second training, on the answers alone")
     return stages, uncounted
 
 

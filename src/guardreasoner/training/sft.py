@@ -47,7 +47,8 @@ def train_sft(recipe: Recipe, folder: RunFolder, into: Path, leave_out: Sequence
         figures["sources left out"] = {source: sources[source] for source in leave_out}
     write_whole(into.with_name(into.name + ".json"), json.dumps(figures, indent=2) + "\n")
     if not rows:
-        raise InputError(f"{folder.reasoning}: no example of at most `sft.cutoff` = {section.cutoff} tokens is left")
+        why = into.with_name(into.name + ".json")
+        raise InputError(f"{folder.reasoning}: no example of at most {section.cutoff} tokens is left; {why} says why")
     model = train(open_trainable(start, section, section.lora), rows, into, section, epochs=section.epochs)
     if is_first():  # the others may have none of the trained weights
         save(kept(merged(model), recipe, section), tokens, form, end, done)
