@@ -101,6 +101,11 @@ def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: pytest.Cap
     assert (first["examples"], first["tokens"], first["learnt tokens"]) == (3, 450, 150)
 
 
+def test_what_a_soup_takes_is_said_to_be_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", "soup.guard_share=0.8"])
+    assert "not counted: soup: a second training, on the answers alone" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

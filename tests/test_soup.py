@@ -70,6 +70,13 @@ def test_weights_of_two_shapes_have_no_mean(two: tuple[Path, Path], tmp_path: Pa
     assert not (tmp_path / "mean").exists()
 
 
+def test_torn_weights_are_named(two: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(two[1], tmp_path / "torn")
+    (tmp_path / "torn" / NAME).write_bytes((two[1] / NAME).read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"torn/model\.safetensors: its weights cannot be read: "):
+        average({two[0]: 0.5, tmp_path / "torn": 0.5}, tmp_path / "mean")
+
+
 def test_checkpoints_whose_files_differ_have_no_mean(two: tuple[Path, Path], tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "model-1.safetensors")
     with pytest.raises(InputError, match=r"found the weights \['model-1.*'\], expected \['model\.safetensors'\]"):

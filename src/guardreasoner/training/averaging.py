@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from guardreasoner.errors import InputError
@@ -29,7 +30,7 @@ def average(shares: Mapping[Path, float], out: Path) -> None:
     file, and kept in the type of the first.
 
     Raises:
-        InputError: a checkpoint has no weights, they are not of one shape, or the disk is full.
+        InputError: weights are not there, torn or not of one shape, or the disk is full.
     """
     first, files = next(iter(shares)), [_files(checkpoint) for checkpoint in shares]
     for checkpoint, found in zip(shares, files, strict=True):
@@ -53,15 +54,22 @@ def _files(checkpoint: Path) -> list[str]:
 def _mean(shares: Mapping[Path, float]) -> Weights:
     """Of one file of each checkpoint."""
     first, whole = next(iter(shares)), sum(shares.values())
-    kept = load_file(first)
+    kept = _load(first)
     mean = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in kept.items()}
     for path, share in shares.items():
-        found = load_file(path)
+        found = _load(path)
         if _shapes(found) != _shapes(kept):
             raise InputError(f"{path}: found weights of another shape than in {first}, expected the same")
         for name, tensor in found.items():
             mean[name] += tensor.float() * (share / whole)
     return {name: tensor.to(kept[name].dtype) for name, tensor in mean.items()}
+
+
+def _load(path: Path) -> Weights:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: its weights cannot be read: {error}") from error
 
 
 def _shapes(weights: Weights) -> dict[str, torch.Size]:
