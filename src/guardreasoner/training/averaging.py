@@ -53,10 +53,11 @@ def _files(checkpoint: Path) -> list[str]:
 
 def _mean(shares: Mapping[Path, float]) -> Weights:
     """Of one file of each checkpoint."""
-    first, whole = next(iter(shares)), sum(shares.values())
+    whole = sum(shares.values())
+    (first, share), *others = shares.items()
     kept = _load(first)
-    mean = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in kept.items()}
-    for path, share in shares.items():
+    mean = {name: tensor.float() * (share / whole) for name, tensor in kept.items()}
+    for path, share in others:
         found = _load(path)
         if _shapes(found) != _shapes(kept):
             raise InputError(f"{path}: found weights of another shape than in {first}, expected the same")
