@@ -101,9 +101,15 @@ def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: pytest.Cap
     assert (first["examples"], first["tokens"], first["learnt tokens"]) == (3, 450, 150)
 
 
-def test_what_a_soup_takes_is_said_to_be_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", "soup.guard_share=0.8"])
-    assert "not counted: soup: a second training, on the answers alone" in capsys.readouterr().out
+def test_every_guard_of_a_soup_takes_what_r_sft_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", "soup.seeds=[3, 5]", "--json"])
+    stages = {stage["stage"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
+    assert stages["soup seed-3"]["flop"] == stages["soup seed-5"]["flop"] == stages["sft"]["flop"]
+
+
+def test_a_soup_of_answers_alone_is_said_to_be_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", "soup.reasoning=drop"])
+    assert "not counted: soup: further training, on the answers alone" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -201,15 +201,16 @@ def recipe_of(encoder: Path, output: Path, **more: object) -> Recipe:
 
 
 def test_recipe_goes_from_an_encoder_to_a_guard(encoder: Path, tmp_path: Path) -> None:
-    recipe, folder = recipe_of(encoder, tmp_path / "run", soup={"epochs": 0.5}), RunFolder(tmp_path / "run")
+    alone = {"epochs": 0.5, "reasoning": "drop"}
+    recipe, folder = recipe_of(encoder, tmp_path / "run", soup=alone), RunFolder(tmp_path / "run")
     folder.open(recipe)
     for stage in ("data", "synthesize", "pretrain", "sft", "soup", "quantize"):
         next(each for each in STAGES if each.name == stage).run(recipe, folder)
     guard = Guard(folder.quantized, max_reasoning_tokens=4)
     assert guard.check("Hello").labels.prompt_harmfulness is not None
-    taught, alone = (json.loads((folder.root / f"{name}.json").read_text()) for name in ("sft", "soup/answers"))
-    assert alone["examples"] == taught["examples"]
-    assert "with reasoning, and the answers alone are taught" in alone["left out"]
+    taught, others = (json.loads((folder.root / f"{name}.json").read_text()) for name in ("sft", "soup/seed-1"))
+    assert others["examples"] == taught["examples"]
+    assert "with reasoning, and the answers alone are taught" in others["left out"]
     export(folder.soup / "model", tmp_path / "soup", name="guardreasoner-nano")
     assert (folder.quantized / "model.onnx").read_bytes() == (tmp_path / "soup" / "model.onnx").read_bytes()
     with pytest.raises(EngineError, match="the checkpoint of an embedded guard, which transformers cannot run"):

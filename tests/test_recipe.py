@@ -65,8 +65,16 @@ def test_share_of_a_task_that_does_not_exist_is_an_error(tmp_path: Path) -> None
 def test_base_and_encoder_together_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "two.toml"
     path.write_text('name = "two"\noutput = "out"\n[model]\nbase = "org/a"\nencoder = "org/b"\n')
-    with pytest.raises(InputError, match="`base` and `encoder` together, expected one of them"):
+    with pytest.raises(InputError, match=r"^two\.toml: `model`: `base` and `encoder` together, expected one of them$"):
         load_recipe(path)
+
+
+def test_rule_of_the_whole_recipe_names_the_file_and_quotes_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('name = "r"\noutput = "r"\n[sft]\nseed = 7\n[soup]\nseeds = [2, 7]\n')
+    with pytest.raises(
+        InputError, match=r"^r\.toml: `soup\.seeds` holds 7, which is `sft\.seed` .*, expected other seeds$"
+    ):
+        load_recipe(tmp_path / "r.toml")
 
 
 def test_shares_of_pairs_need_one_task_that_decides(tmp_path: Path) -> None:

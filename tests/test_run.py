@@ -160,7 +160,7 @@ def test_shares_of_a_soup_may_change_until_it_is_averaged(tmp_path: Path) -> Non
         return Recipe.model_validate({"name": "one", "output": tmp_path, "soup": {"guard_share": share}})
 
     RunFolder(tmp_path).open(recipe(0.5))
-    (tmp_path / "soup" / "answers").mkdir(parents=True)
+    (tmp_path / "soup" / "seed-1").mkdir(parents=True)
     RunFolder(tmp_path).open(recipe(0.25))
     (tmp_path / "soup" / "model").mkdir()
     with pytest.raises(InputError, match=r"`soup\.guard_share` differs"):

@@ -1,4 +1,4 @@
-"""A guard averaged with one that is taught the answers alone."""
+"""A guard averaged with guards that are trained anew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from tiny import make_tiny_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -89,19 +90,22 @@ def test_folder_without_weights_has_no_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", ["sft", "dpo"])
-def test_last_guard_is_averaged_with_answers_that_are_taught_already(
+def test_last_guard_is_averaged_with_those_that_are_trained_already(
     after: str, two: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    recipe = Recipe.model_validate({"name": "tiny", "output": tmp_path, "soup": {"guard_share": 0.25}, after: {}})
+    third = make_tiny_checkpoint(tmp_path / "third", seed=2)
+    section = {"guard_share": 0.5, "seeds": [5, 3]}
+    recipe = Recipe.model_validate({"name": "tiny", "output": tmp_path, "soup": section, after: {}})
     folder = RunFolder(tmp_path)
     shutil.copytree(two[0], tmp_path / after / "model")
-    shutil.copytree(two[1], folder.soup / "answers" / "model")
+    shutil.copytree(two[1], folder.soup / "seed-3" / "model")
+    shutil.copytree(third, folder.soup / "seed-5" / "model")
     (folder.soup / "model.partial").mkdir()  # a run that was killed while it wrote
     soup.run(recipe, folder)
-    average({two[0]: 0.25, two[1]: 0.75}, tmp_path / "mean")
+    average({two[0]: 0.5, third: 0.25, two[1]: 0.25}, tmp_path / "mean")
     assert recipe.soup is not None
     assert (folder.trained(recipe) / NAME).read_bytes() == (tmp_path / "mean" / NAME).read_bytes()
-    assert sorted(path.name for path in folder.soup.iterdir()) == ["answers", "model"]
+    assert sorted(path.name for path in folder.soup.iterdir()) == ["model", "seed-3", "seed-5"]
 
 
 def test_guard_that_is_not_there_is_missed_before_anything_is_taught(tmp_path: Path) -> None:
@@ -110,10 +114,34 @@ def test_guard_that_is_not_there_is_missed_before_anything_is_taught(tmp_path: P
         soup.run(recipe, RunFolder(tmp_path))
 
 
-def test_answers_are_taught_as_r_sft_is_but_for_what_the_section_says() -> None:
+def test_further_guards_are_taught_as_r_sft_says_but_for_what_the_section_says() -> None:
     section = SFTSection(learning_rate=0.5, epochs=3, cutoff=100)
-    expected = SFTSection(learning_rate=0.5, epochs=3, cutoff=200, reasoning="drop")
-    assert SoupSection(cutoff=200).of(section) == expected
+    assert SoupSection(seeds=(4, 2)).guards(section) == {
+        "seed-4": SFTSection(learning_rate=0.5, epochs=3, cutoff=100, seed=4),
+        "seed-2": SFTSection(learning_rate=0.5, epochs=3, cutoff=100, seed=2),
+    }
+    alone = SoupSection(cutoff=200, epochs=1, reasoning="drop").guards(section)
+    assert alone == {"seed-1": SFTSection(learning_rate=0.5, epochs=1, cutoff=200, seed=1, reasoning="drop")}
+
+
+@pytest.mark.parametrize(
+    ("section", "shares"),
+    [
+        (SoupSection(), (0.5, 0.5)),
+        (SoupSection(seeds=(1, 2, 3)), (0.25, 0.25, 0.25, 0.25)),
+        (SoupSection(seeds=(1, 2), guard_share=0.5), (0.5, 0.25, 0.25)),
+    ],
+)
+def test_parts_of_the_average_sum_to_one(section: SoupSection, shares: tuple[float, ...]) -> None:
+    assert section.shares() == shares
+
+
+def test_seed_of_a_soup_that_would_train_the_first_guard_again_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"`soup.seeds` holds 1, which is `sft.seed`"):
+        Recipe.model_validate({"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": {}})
+    with pytest.raises(ValidationError, match=r"found 1 twice, expected each seed once"):
+        SoupSection(seeds=(1, 1))
+    Recipe.model_validate({"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": {"reasoning": "drop"}})
 
 
 def test_recipe_without_the_section_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,7 @@ _FIRST = {
     "dpo": "dpo",
     "soup": "soup",
     "soup.guard_share": "soup/model",
+    "soup.seeds": "soup/model",
 } | dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.positive_share", "mine.gamma"), "pairs.jsonl")
 # may change as long as none of these is in the folder: nothing was made of it, nor would pass for the next guard's
 _UNTIL = {key: _MADE[_MADE.index(first) :] for key, first in _FIRST.items()}
@@ -105,7 +106,7 @@ class RunFolder:
 
     @property
     def soup(self) -> Path:
-        """`model`: the average; `answers`, laid out like `sft`: what the guard that reasons is averaged with."""
+        """`model`: the average; a folder per guard that it is made with, laid out like `sft`."""
         return self.root / "soup"
 
     def reasoning_guard(self, recipe: Recipe) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from guardreasoner.errors import InputError
 from guardreasoner.recipe.data import DataSection
@@ -56,6 +56,15 @@ class Recipe(Record):
     quantize: QuantizeSection = QuantizeSection()
     evaluate: EvaluateSection = EvaluateSection()
 
+    @model_validator(mode="after")
+    def _other_guards(self) -> Recipe:
+        if self.soup is not None and self.sft in self.soup.guards(self.sft).values():
+            raise ValueError(
+                f"`soup.seeds` holds {self.sft.seed}, which is `sft.seed` and would train the first guard again, "
+                "expected other seeds"
+            )
+        return self
+
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read and validate; `overrides` are `section.key=value` with TOML values (a bare word is text).
@@ -75,8 +84,11 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
+        at = f"{path.name}: `{place}`" if place else path.name
+        if first["type"] == "value_error":  # a rule of our own, which says what it found
+            raise InputError(f"{at}: {first['msg'].removeprefix('Value error, ')}") from None
         found = "" if first["type"] in ("missing", "extra_forbidden") else f": found {first['input']!r}"
-        raise InputError(f"{path.name}: `{place}`{found}: {first['msg']}") from None
+        raise InputError(f"{at}{found}: {first['msg']}") from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

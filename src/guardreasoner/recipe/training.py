@@ -108,23 +108,39 @@ class SFTSection(Optimisation):
     lora: LoraSection | None = None
 
 
-class SoupSection(Record):
-    """The guard's weights averaged with those of a guard that is taught the answers alone (Wortsman et al. 2022).
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if twice := [seed for seed in seeds if seeds.count(seed) > 1]:
+        raise ValueError(f"found {twice[0]} twice, expected each seed once")
+    return seeds
 
-    The answers are taught from where R-SFT starts and as `sft` says, but for what stands here.
+
+class SoupSection(Record):
+    """The guard's weights averaged with those of guards that are trained anew (a model soup, Wortsman et al. 2022).
+
+    They are taught from where R-SFT starts and as `sft` says, but for what stands here.
     """
 
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_each_once)] = (1,)
+    """One guard for each."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """`drop`: they are taught the answers alone. The average may then have forgotten how to reason (docs/log.md)."""
     epochs: float | None = Field(default=None, gt=0)
     """None = `sft.epochs`."""
     cutoff: int | None = Field(default=None, ge=32)
     """None = `sft.cutoff`; without reasoning more of the exchange fits the same memory."""
-    guard_share: float = Field(default=0.8, gt=0, lt=1)
-    """The reasoning guard's part of the average. With 0.7 the embedded guard hardly reasoned any more (docs/log.md)."""
+    guard_share: float | None = Field(default=None, gt=0, lt=1)
+    """The part of the guard that the stages before made, the others share the rest; None = as much as each of them."""
 
-    def of(self, section: SFTSection) -> SFTSection:
-        """How the answers alone are taught in a recipe that has `section`."""
-        own = self.model_dump(include={"epochs", "cutoff"}, exclude_none=True)
-        return section.model_copy(update={"reasoning": "drop", **own})
+    def guards(self, section: SFTSection) -> dict[str, SFTSection]:
+        """Name, which is its folder's too -> how each is taught in a recipe that has `section`."""
+        own = self.model_dump(include={"reasoning", "epochs", "cutoff"}, exclude_none=True)
+        return {f"seed-{seed}": section.model_copy(update={"seed": seed, **own}) for seed in self.seeds}
+
+    def shares(self) -> tuple[float, ...]:
+        """Parts of the average: the guard's own, then those of `guards`."""
+        number = len(self.seeds)
+        own = 1 / (number + 1) if self.guard_share is None else self.guard_share
+        return own, *[(1 - own) / number] * number
 
 
 MAIN = "main"

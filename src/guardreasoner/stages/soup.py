@@ -1,4 +1,4 @@
-"""From examples and the guard that reasons to its average with one that is taught the answers alone: a model soup."""
+"""From examples and the guard that reasons to its average with guards that are trained anew: a model soup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from guardreasoner.run import RunFolder
 def run(recipe: Recipe, folder: RunFolder) -> None:
     """Reads reasoning.jsonl, what R-SFT starts from and the last model/; writes soup/model/, where the recipe has one.
 
-    soup/answers/model/ is the guard that was taught the answers alone, soup/answers.json what it was taught.
+    soup/*/model/ are the other guards, soup/*.json what they were taught.
     """
     section = recipe.soup
     if section is None:
@@ -22,13 +22,15 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
         return
     if (folder.soup / "model").is_dir():
         return
-    guard, answers = folder.reasoning_guard(recipe), folder.soup / "answers"
+    guard = folder.reasoning_guard(recipe)
     if not guard.is_dir():
         raise InputError(f"{guard}: not there; the stage `{guard.parent.name}` makes it")
     from guardreasoner.training.averaging import average
     from guardreasoner.training.sft import train_sft
 
-    train_sft(recipe.model_copy(update={"sft": section.of(recipe.sft)}), folder, answers)
+    others = section.guards(recipe.sft)
+    for name, taught in others.items():
+        train_sft(recipe.model_copy(update={"sft": taught}), folder, folder.soup / name)
     if is_first():
-        share = section.guard_share
-        average({guard: share, answers / "model": 1 - share}, folder.soup / "model")
+        averaged = (guard, *(folder.soup / name / "model" for name in others))
+        average(dict(zip(averaged, section.shares(), strict=True)), folder.soup / "model")

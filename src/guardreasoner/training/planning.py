@@ -28,7 +28,7 @@ def needed(
         held = {
             stage: memory(shape, section, count, sharding, tokens.learnt / max(1, tokens.read))
             for stage, section, tokens in stages
-            if not stage.startswith("ensemble")  # as R-SFT
+            if not stage.startswith(("ensemble", "soup"))  # as R-SFT
         }
         took = {stage: hours(each, gpu, count, utilisation) for stage, each in work.items()}
         devices.append(
@@ -89,7 +89,10 @@ def _stages(recipe: Recipe, folder: RunFolder) -> tuple[list[Stage], list[str]]:
             stages.append(("dpo", recipe.dpo, pairs))
             uncounted.append("the log-probabilities of the reference model: one forward pass over the pairs")
     if recipe.soup is not None:
-        uncounted.append("soup: a second training, on the answers alone")
+        if recipe.soup.reasoning == "keep":
+            stages += [(f"soup {name}", taught, whole) for name, taught in recipe.soup.guards(recipe.sft).items()]
+        else:
+            uncounted.append("soup: further training, on the answers alone")
     return stages, uncounted
 
 
