@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -175,6 +177,34 @@ def test_probabilities_of_all_single_tokens_sum_to_at_most_one(engine: EmbeddedE
 
 
 # The same in every company
+
+
+TEMPLATES = ("Request: words: {quotes}. Go!", "Request: no word. Go!", "Completion: it opens: {quote}; stop.")
+FORMED = SamplingParams(n=3, temperature=1.0, max_tokens=200, stop=("<|answers|>",), seed=3, templates=TEMPLATES)
+
+
+def test_templates_are_kept_to_by_a_model_that_was_never_taught_them(engine: EmbeddedEngine) -> None:
+    texts = [completion.text for row in engine.generate(PROMPTS[:12], FORMED) for completion in row]
+    known = {template.split("{")[0] for template in TEMPLATES}
+    assert {next(start for start in known if text.startswith(start.rstrip())) for text in texts} == known
+    for text in texts:
+        assert re.fullmatch(r"Request: words:.*\. Go!|Request: no word\. Go!|Completion: it opens:.*; stop\.", text)
+
+
+def test_templates_alone_and_in_a_batch_give_the_same(folder: Path, engine: EmbeddedEngine) -> None:
+    assert engine.generate(PROMPTS[:12], FORMED) == alone(folder, PROMPTS[:12], FORMED)
+
+
+def test_templates_without_a_token_that_ends_them_are_an_input_error(
+    checkpoint: Path, tmp_path: Path, engine: EmbeddedEngine
+) -> None:
+    export(checkpoint, tmp_path, name="endless")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"end_token_ids": []}))
+    endless = SamplingParams(templates=TEMPLATES, stop=("no such token",))
+    with pytest.raises(InputError, match=r"templates: no stop string of \('no such token',\) is one token"):
+        EmbeddedEngine(tmp_path).generate(PROMPTS[:1], endless)
+    assert engine.generate(PROMPTS[:1], endless)[0][0].text
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardreasoner import Guard, Verdict
 from guardreasoner.formats.nano import SPECIAL_TOKENS
-from guardreasoner.types import Mode
+from guardreasoner.formats.short import amounts_to, read_short
+from guardreasoner.types import Mode, Task
 
 MODES: tuple[Mode, ...] = ("reason", "fast")
 ASKED: list[tuple[str, str | None]] = [
@@ -57,4 +60,21 @@ def guard() -> Guard:
 )
 @settings(max_examples=60, deadline=None)
 def test_no_input_is_left_without_a_verdict(guard: Guard, prompt: str, response: str | None, mode: Mode) -> None:
-    assert isinstance(guard.check(prompt + "x", response, mode=mode), Verdict)
+    verdict = guard.check(prompt + "x", response, mode=mode)
+    assert isinstance(verdict, Verdict)
+    if mode == "reason":
+        written = read_short(verdict.reasoning or "")
+        assert [line.task for line in written] == [task for task in Task if verdict.labels.get(task) is not None]
+        assert all(amounts_to(line) is not None for line in written)
+
+
+def test_words_that_reasoning_names_stand_in_the_exchange(guard: Guard) -> None:
+    named: list[str] = []
+    for prompt, response in ASKED:
+        for line in (guard.check(prompt, response).reasoning or "").splitlines():
+            words = re.findall(r"(?:words that may alarm|refusing words): ([^.;]*)", line)
+            for word in [word for each in words for word in each.split(", ")]:
+                assert word.lower() in f"{prompt} {response}".lower()
+                named.append(word)
+            assert len(set(named)) == len(named)
+            named.clear()

@@ -99,17 +99,17 @@ def test_text_comes_back_readable_in_lower_case(checkpoint: Path, encoder: Path)
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_graph_gives_the_log_probabilities_of_torch(prompt: str, checkpoint: Path, engine: EmbeddedEngine) -> None:
-    ids = engine._tokenizer.encode(prompt, add_special_tokens=False).ids
-    markers = [engine._tokenizer.token_to_id(marker) for marker in TASK_MARKERS.values()]
+    ids = engine._wording.encode(prompt)
+    markers = [engine._wording.special[marker] for marker in TASK_MARKERS.values()]
     prefix = min(ids.index(marker) for marker in markers if marker in ids)
     choices = ["bread", "cat", "<|harmful|>"]
-    wanted = torch_logprobs(checkpoint, ids, prefix)[[engine._tokenizer.token_to_id(each) for each in choices]]
+    wanted = torch_logprobs(checkpoint, ids, prefix)[[engine._wording.encode(each)[0] for each in choices]]
     assert engine.choose([prompt], choices)[0] == pytest.approx(wanted, abs=2e-5)
 
 
 def test_exchange_is_read_both_ways(checkpoint: Path, engine: EmbeddedEngine) -> None:
-    ids = engine._tokenizer.encode(PROMPTS[0], add_special_tokens=False).ids
-    prefix = ids.index(engine._tokenizer.token_to_id("<|request|>"))
+    ids = engine._wording.encode(PROMPTS[0])
+    prefix = ids.index(engine._wording.special["<|request|>"])
     assert not np.allclose(torch_logprobs(checkpoint, ids, prefix), torch_logprobs(checkpoint, ids, 0), atol=1e-3)
 
 
@@ -180,10 +180,10 @@ def test_encoder_configuration_is_kept_but_for_what_must_change(encoder: Path, c
 def test_sentences_of_a_lower_case_vocabulary_begin_with_capitals_and_read_back_as_they_were(
     engine: EmbeddedEngine,
 ) -> None:
-    ids = engine._tokenizer.encode("it asks for bread. it's no harm.", add_special_tokens=False).ids
-    text = engine._decode(ids)
+    ids = engine._wording.encode("it asks for bread. it's no harm.")
+    text = engine._wording.decode(ids)
     assert text == "It asks for bread. It's no harm."
-    assert engine._tokenizer.encode(text, add_special_tokens=False).ids == ids
+    assert engine._wording.encode(text) == ids
 
 
 def recipe_of(encoder: Path, output: Path, **more: object) -> Recipe:

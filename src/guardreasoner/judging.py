@@ -94,7 +94,7 @@ class Judging:
             if draft.budget:
                 by_budget[draft.budget].append(index)
         for budget, indices in by_budget.items():
-            params = SamplingParams(max_tokens=budget, stop=form.stop)
+            params = SamplingParams(max_tokens=budget, stop=form.stop, templates=form.templates)
             completions = self.engine.generate([drafts[index].prompt + form.think for index in indices], params)
             for index, (completion,) in zip(indices, completions, strict=True):
                 thought = form.think + self._fitted(drafts[index], completion.text)

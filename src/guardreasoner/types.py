@@ -237,6 +237,9 @@ class SamplingParams(Record):
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logprobs: bool = False
+    templates: tuple[str, ...] = ()
+    """One of them is written, with words of the prompt for `{quote}` and several, a comma between, for `{quotes}`; () =
+    anything. The embedded engine alone keeps to it."""
 
 
 class Completion(Record):

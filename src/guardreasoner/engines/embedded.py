@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from guardreasoner.engines.decoding import decode
 from guardreasoner.engines.hf_rows import check_fit, cut, tails
-from guardreasoner.engines.onnx_model import Floats, OnnxModel, Slots, open_tokenizer
+from guardreasoner.engines.onnx_model import Floats, OnnxModel, Slots
 from guardreasoner.engines.prefix_cache import PrefixCache
 from guardreasoner.engines.sampling import Ending, Row, generator, log_softmax
+from guardreasoner.engines.templates import Writer
+from guardreasoner.engines.wording import Ids, Wording
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.types import Completion, SamplingParams
 
@@ -27,9 +27,6 @@ CACHE_BYTES = 256 * 2**20  # some 150 exchanges of 250 tokens with the packaged 
 SHORT = 8  # tokens that are cheaper read again than copied, and that many prompts read in one pass
 TOGETHER = 16  # prompts in such a pass
 
-_SENTENCE = re.compile(r"(?:^|[.!?] )[a-z]")
-
-Ids = list[int]
 Keep = Callable[[int, Floats], None]
 
 
@@ -52,11 +49,7 @@ class EmbeddedEngine:
             raise EngineError(f"the packaged weights are missing: no model.onnx in {PACKAGED}; give a model's folder")
         folder = PACKAGED if folder is None else folder
         self._onnx = OnnxModel(folder)
-        self._tokenizer: Any = open_tokenizer(folder)
-        self._special: dict[str, int] = {
-            token.content: number for number, token in self._tokenizer.get_added_tokens_decoder().items()
-        }
-        self._cased = self._tokenizer.encode("A", add_special_tokens=False).tokens == ["A"]
+        self._wording = Wording(folder)
         self._threads = threads or min(4, _cores())
         self._cache = PrefixCache(CACHE_BYTES)
 
@@ -69,16 +62,16 @@ class EmbeddedEngine:
         return self._onnx.context_length
 
     def count_tokens(self, text: str) -> int:
-        return len(self._encode(text))
+        return len(self._wording.encode(text))
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         """As the protocol says. With a seed, a prompt's samples are the same in any batch."""
-        encoded = [self._encode(prompt) for prompt in prompts]
+        encoded = [self._wording.encode(prompt) for prompt in prompts]
         check_fit([len(ids) for ids in encoded], self.context_length)
         samples = params.n if params.temperature > 0 else 1  # greedy samples are all the same
         nothing = Completion(text="", finish_reason="length", num_tokens=0, logprobs=() if params.logprobs else None)
         done = [[nothing] * samples for _ in encoded]
-        ending = Ending(self._onnx.end_token_ids, self._special, params.stop, self._decode)
+        ending = Ending(self._onnx.end_token_ids, self._wording.special, params.stop, self._wording.decode)
         # by length, so that rows that share a pass are alike
         queue = deque(sorted(range(len(encoded)) if params.max_tokens > 0 else (), key=lambda i: len(encoded[i])))
 
@@ -93,7 +86,8 @@ class EmbeddedEngine:
 
     def choose(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
         """The sum of each choice's token log-probabilities after the prompt; choices are tokenised apart from it."""
-        encoded, wanted = [self._encode(prompt) for prompt in prompts], [self._encode(choice) for choice in choices]
+        encoded = [self._wording.encode(prompt) for prompt in prompts]
+        wanted = [self._wording.encode(choice) for choice in choices]
         for choice, ids in zip(choices, wanted, strict=True):
             if not ids:
                 raise InputError(f"the choice {choice!r} has no tokens, expected at least 1")
@@ -126,6 +120,7 @@ class EmbeddedEngine:
         self, queue: deque[int], encoded: Sequence[Ids], params: SamplingParams, samples: int
     ) -> Iterator[tuple[Row, Floats]]:
         """Rows with their first token, one prompt after the other; a prompt is read once for all its samples."""
+        templates = self._wording.templates(params, self._onnx.end_token_ids) if params.templates else None
         while True:
             try:
                 place = queue.popleft()
@@ -134,8 +129,10 @@ class EmbeddedEngine:
             prompt = encoded[place]
             limit = min(params.max_tokens, self.context_length - len(prompt))
             logits, memory = self._prefill(prompt)
+            quotable = self._wording.quotable(prompt)
             for sample in range(samples):
-                row = Row(place, sample, prompt, limit, generator(params, prompt, sample))
+                writer = None if templates is None else Writer(templates, quotable)
+                row = Row(place, sample, prompt, limit, generator(params, prompt, sample), writer)
                 row.add(logits, params)
                 yield row, memory
 
@@ -211,25 +208,13 @@ class EmbeddedEngine:
                 raise
 
     def _completion(self, row: Row, params: SamplingParams) -> Completion:
-        text, length, ended = cut(row.tokens, params.stop, self._onnx.end_token_ids, self._decode)
+        text, length, ended = cut(row.tokens, params.stop, self._onnx.end_token_ids, self._wording.decode)
         return Completion(
             text=text,
             finish_reason="stop" if ended else "length",
             num_tokens=length,
             logprobs=tuple(row.logprobs[:length]) if params.logprobs else None,
         )
-
-    def _encode(self, text: str) -> Ids:
-        """Special tokens are read out of the text: the format has made the user's part safe."""
-        try:
-            return self._tokenizer.encode(text, add_special_tokens=False).ids
-        except (UnicodeEncodeError, TypeError) as error:
-            raise InputError(f"the text {text[:40]!r}... is not valid Unicode, expected no lone surrogates") from error
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
-        # a tokenizer that knows no capitals gets back those that sentences begin with; it reads them as it wrote them
-        return text if self._cased else _SENTENCE.sub(lambda start: start[0].upper(), text)
 
 
 def _length(memory: Floats | None) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from guardreasoner.engines.templates import Writer
 from guardreasoner.types import SamplingParams
 
 Floats = npt.NDArray[np.float32]
@@ -73,12 +74,19 @@ class Row:
     prompt: Sequence[int]
     limit: int
     rng: np.random.Generator
+    writer: Writer | None = None
+    """None = any token may come next."""
     tokens: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
 
     def add(self, logits: Floats, params: SamplingParams) -> None:
         """Sample the next token."""
-        token = pick(logits, params, self.rng)
+        if self.writer is None:
+            token = pick(logits, params, self.rng)
+        else:
+            allowed = self.writer.allowed
+            token = allowed[pick(logits[allowed], params, self.rng)]
+            self.writer.write(token)
         self.tokens.append(token)
         if params.logprobs:
             self.logprobs.append(float(log_softmax(logits)[token]))

@@ -29,6 +29,8 @@ class Format(Protocol):
     close: str
     max_reasoning_tokens: int
     """Where reasoning is cut if the caller does not say."""
+    templates: tuple[str, ...]
+    """Every way its reasoning is written, as in `SamplingParams`; () = in words of its own."""
 
     @property
     def stop(self) -> tuple[str, ...]:

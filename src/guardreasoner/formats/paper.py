@@ -62,6 +62,7 @@ class PaperFormat:
     answers_open = "Answers: "
     close = ""
     max_reasoning_tokens = 2048  # the authors' generate.py stops there
+    templates: tuple[str, ...] = ()
     stop = ("Answers:", "# Answers")  # 1B sometimes writes the heading without its colon
 
     def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:

@@ -5,7 +5,7 @@
     Response: no alarming word. It does no harm.
 
 One line per task, two steps each: what is there, and what it amounts to. `AMOUNTS` is every way the second is written,
-by the label and by whether words were found; the rule teacher writes from it, so what is read back is what was taught.
+by the label and by whether words were found. `LINES` are the whole lines: what is taught, written and read back.
 """
 
 from __future__ import annotations
@@ -41,9 +41,29 @@ AMOUNTS: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
         },
     }
 )
+_ALARMING, _NOT_ALARMING, _OPENS = "words that may alarm", "no alarming word", "it opens"
+_EVIDENCE: Mapping[Task, Mapping[bool, str]] = {
+    Task.PROMPT_HARMFULNESS: {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."},
+    Task.RESPONSE_REFUSAL: {
+        True: f"{_OPENS}: {{quote}}; refusing words: {{quotes}}.",
+        False: f"{_OPENS}: {{quote}}; no refusing word.",
+    },
+    Task.RESPONSE_HARMFULNESS: {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."},
+}
+LINES: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
+    {
+        task: {
+            (positive, found): f"{NAMES[task]}: {_EVIDENCE[task][found]} {words}"
+            for (positive, found), words in ways.items()
+        }
+        for task, ways in AMOUNTS.items()
+    }
+)
+"""The lines in the same order, words of the exchange in place of `{quote}` and `{quotes}`."""
+TEMPLATES = tuple(line for ways in LINES.values() for line in ways.values())
 _TASK_OF = {name: task for task, name in NAMES.items()}
 _OPENING = re.compile(
-    rf"(?P<name>{'|'.join(_TASK_OF)}): (?P<said>(?:words that may alarm|no alarming word|it opens).*)"
+    rf"(?P<name>{'|'.join(_TASK_OF)}): (?P<said>(?:{_ALARMING}|{_NOT_ALARMING}|{_OPENS}).*)"
 )  # how the first step begins; an answer line, `Request: harmful`, is no reasoning
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guardreasoner.formats.short import AMOUNTS
+from guardreasoner.formats.short import LINES
 from guardreasoner.teachers.lexicon import Lexicon, learn
 from guardreasoner.types import Exchange, Labels, Sample, Task
 
@@ -31,18 +31,16 @@ class RuleTeacher:
         return "\n".join(self._line(task, exchange, labels.get(task) or "") for task in labels.tasks)
 
     def _line(self, task: Task, exchange: Exchange, label: str) -> str:
-        response = exchange.response or ""
-        positive = label == task.positive
+        response, opening = exchange.response or "", ""
         if task is Task.PROMPT_HARMFULNESS:
             telling = self.request.telling(exchange.prompt)
-            return f"Request: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
-        if task is Task.RESPONSE_REFUSAL:
+        elif task is Task.RESPONSE_REFUSAL:
             telling = self.completion.telling(_head(response))
             opening = " ".join(response.split()[:_OPENING_WORDS])[:_OPENING_CHARACTERS]
-            signs = f"refusing words: {', '.join(telling)}" if telling else "no refusing word"
-            return f"Completion: it opens: {opening}; {signs}. {AMOUNTS[task][positive, bool(telling)]}"
-        telling = self.response.telling(response)
-        return f"Response: {_evidence(telling)} {AMOUNTS[task][positive, bool(telling)]}"
+        else:
+            telling = self.response.telling(response)
+        line = LINES[task][label == task.positive, bool(telling)]
+        return line.format(quote=opening, quotes=", ".join(telling))
 
 
 def train_teacher(samples: Iterable[Sample]) -> RuleTeacher:
@@ -72,7 +70,3 @@ def _texts(samples: Sequence[Sample], task: Task) -> list[tuple[str, bool]]:
 def _head(response: str) -> str:
     """Refusals show themselves early; later words are the subject's."""
     return " ".join(response.split()[:40])
-
-
-def _evidence(telling: Sequence[str]) -> str:
-    return f"words that may alarm: {', '.join(telling)}." if telling else "no alarming word."
