@@ -102,14 +102,12 @@ def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_every_guard_of_a_soup_takes_what_r_sft_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", "soup.seeds=[3, 5]", "--json"])
-    stages = {stage["stage"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
-    assert stages["soup seed-3"]["flop"] == stages["soup seed-5"]["flop"] == stages["sft"]["flop"]
-
-
-def test_a_soup_of_answers_alone_is_said_to_be_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", "soup.reasoning=drop"])
-    assert "not counted: soup: further training, on the answers alone" in capsys.readouterr().out
+    soup = 'soup.guards=[{seed = 3}, {seed = 5}, {reasoning = "drop"}]'
+    status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", soup, "--json"])
+    plan = json.loads(capsys.readouterr().out)
+    stages = {stage["stage"]: stage for stage in plan["stages"]}
+    assert stages["soup 1"]["flop"] == stages["soup 2"]["flop"] == stages["sft"]["flop"]
+    assert "soup 3: a further training, on the answers alone" in plan["not counted"]
 
 
 @pytest.mark.parametrize(

@@ -201,14 +201,14 @@ def recipe_of(encoder: Path, output: Path, **more: object) -> Recipe:
 
 
 def test_recipe_goes_from_an_encoder_to_a_guard(encoder: Path, tmp_path: Path) -> None:
-    alone = {"epochs": 0.5, "reasoning": "drop"}
+    alone = {"guards": [{"epochs": 0.5, "reasoning": "drop"}]}
     recipe, folder = recipe_of(encoder, tmp_path / "run", soup=alone), RunFolder(tmp_path / "run")
     folder.open(recipe)
     for stage in ("data", "synthesize", "pretrain", "sft", "soup", "quantize"):
         next(each for each in STAGES if each.name == stage).run(recipe, folder)
     guard = Guard(folder.quantized, max_reasoning_tokens=4)
     assert guard.check("Hello").labels.prompt_harmfulness is not None
-    taught, others = (json.loads((folder.root / f"{name}.json").read_text()) for name in ("sft", "soup/seed-1"))
+    taught, others = (json.loads((folder.root / f"{name}.json").read_text()) for name in ("sft", "soup/guard-1"))
     assert others["examples"] == taught["examples"]
     assert "with reasoning, and the answers alone are taught" in others["left out"]
     export(folder.soup / "model", tmp_path / "soup", name="guardreasoner-nano")

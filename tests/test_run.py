@@ -141,30 +141,31 @@ def test_hs_dpo_may_change_until_a_guard_was_made_by_it(tmp_path: Path, made: st
 
 @pytest.mark.parametrize("made", ["soup", "quantize", "evaluate"])
 def test_a_soup_may_be_added_until_something_is_made_of_it(tmp_path: Path, made: str) -> None:
-    def recipe(**soup: object) -> Recipe:
-        return Recipe.model_validate({"name": "one", "output": tmp_path, **({"soup": soup} if soup else {})})
+    def recipe(*seeds: int) -> Recipe:
+        soup = {"soup": {"guards": [{"seed": seed} for seed in seeds]}} if seeds else {}
+        return Recipe.model_validate({"name": "one", "output": tmp_path, **soup})
 
     RunFolder(tmp_path).open(recipe())
     (tmp_path / "dpo").mkdir()
-    RunFolder(tmp_path).open(recipe(cutoff=64))
-    RunFolder(tmp_path).open(recipe(cutoff=128))
+    RunFolder(tmp_path).open(recipe(1))
+    RunFolder(tmp_path).open(recipe(1, 2))
     (tmp_path / made).mkdir()
-    with pytest.raises(InputError, match=r"`soup\.cutoff` differs"):
-        RunFolder(tmp_path).open(recipe(cutoff=256))
+    with pytest.raises(InputError, match=r"`soup\.guards` differs"):
+        RunFolder(tmp_path).open(recipe(1))
     with pytest.raises(InputError, match="`soup` differs"):
         RunFolder(tmp_path).open(recipe())
 
 
 def test_shares_of_a_soup_may_change_until_it_is_averaged(tmp_path: Path) -> None:
-    def recipe(share: float) -> Recipe:
-        return Recipe.model_validate({"name": "one", "output": tmp_path, "soup": {"guard_share": share}})
+    def recipe(*shares: float) -> Recipe:
+        return Recipe.model_validate({"name": "one", "output": tmp_path, "soup": {"shares": shares or None}})
 
-    RunFolder(tmp_path).open(recipe(0.5))
-    (tmp_path / "soup" / "seed-1").mkdir(parents=True)
-    RunFolder(tmp_path).open(recipe(0.25))
+    RunFolder(tmp_path).open(recipe())
+    (tmp_path / "soup" / "guard-1").mkdir(parents=True)
+    RunFolder(tmp_path).open(recipe(3, 1))
     (tmp_path / "soup" / "model").mkdir()
-    with pytest.raises(InputError, match=r"`soup\.guard_share` differs"):
-        RunFolder(tmp_path).open(recipe(0.75))
+    with pytest.raises(InputError, match=r"`soup\.shares` differs"):
+        RunFolder(tmp_path).open(recipe(1, 1))
 
 
 def test_pairs_are_not_made_anew_while_a_guard_of_the_old_ones_is_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from guardreasoner.errors import InputError  # noqa: E402
-from guardreasoner.recipe import Recipe, SFTSection, SoupSection  # noqa: E402
+from guardreasoner.recipe import Recipe, SFTSection, SoupGuard  # noqa: E402
 from guardreasoner.run import RunFolder  # noqa: E402
 from guardreasoner.stages import soup  # noqa: E402
 from guardreasoner.training.averaging import average  # noqa: E402
@@ -90,22 +90,22 @@ def test_folder_without_weights_has_no_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", ["sft", "dpo"])
+@pytest.mark.parametrize("shares", [None, [0.5, 0.3, 0.2]])
 def test_last_guard_is_averaged_with_those_that_are_trained_already(
-    after: str, two: tuple[Path, Path], tmp_path: Path
+    after: str, shares: list[float] | None, two: tuple[Path, Path], tmp_path: Path
 ) -> None:
     third = make_tiny_checkpoint(tmp_path / "third", seed=2)
-    section = {"guard_share": 0.5, "seeds": [5, 3]}
+    section = {"guards": [{"seed": 5}, {"seed": 3}], "shares": shares}
     recipe = Recipe.model_validate({"name": "tiny", "output": tmp_path, "soup": section, after: {}})
     folder = RunFolder(tmp_path)
     shutil.copytree(two[0], tmp_path / after / "model")
-    shutil.copytree(two[1], folder.soup / "seed-3" / "model")
-    shutil.copytree(third, folder.soup / "seed-5" / "model")
+    shutil.copytree(two[1], folder.soup / "guard-1" / "model")
+    shutil.copytree(third, folder.soup / "guard-2" / "model")
     (folder.soup / "model.partial").mkdir()  # a run that was killed while it wrote
     soup.run(recipe, folder)
-    average({two[0]: 0.5, third: 0.25, two[1]: 0.25}, tmp_path / "mean")
-    assert recipe.soup is not None
+    average(dict(zip((*two, third), shares or [1.0] * 3, strict=True)), tmp_path / "mean")
     assert (folder.trained(recipe) / NAME).read_bytes() == (tmp_path / "mean" / NAME).read_bytes()
-    assert sorted(path.name for path in folder.soup.iterdir()) == ["model", "seed-3", "seed-5"]
+    assert sorted(path.name for path in folder.soup.iterdir()) == ["guard-1", "guard-2", "model"]
 
 
 def test_guard_that_is_not_there_is_missed_before_anything_is_taught(tmp_path: Path) -> None:
@@ -114,34 +114,28 @@ def test_guard_that_is_not_there_is_missed_before_anything_is_taught(tmp_path: P
         soup.run(recipe, RunFolder(tmp_path))
 
 
-def test_further_guards_are_taught_as_r_sft_says_but_for_what_the_section_says() -> None:
+def test_further_guards_are_taught_as_r_sft_says_but_for_what_they_say() -> None:
     section = SFTSection(learning_rate=0.5, epochs=3, cutoff=100)
-    assert SoupSection(seeds=(4, 2)).guards(section) == {
-        "seed-4": SFTSection(learning_rate=0.5, epochs=3, cutoff=100, seed=4),
-        "seed-2": SFTSection(learning_rate=0.5, epochs=3, cutoff=100, seed=2),
-    }
-    alone = SoupSection(cutoff=200, epochs=1, reasoning="drop").guards(section)
-    assert alone == {"seed-1": SFTSection(learning_rate=0.5, epochs=1, cutoff=200, seed=1, reasoning="drop")}
+    assert SoupGuard(seed=4).taught(section) == SFTSection(learning_rate=0.5, epochs=3, cutoff=100, seed=4)
+    alone = SoupGuard(cutoff=200, epochs=1, reasoning="drop").taught(section)
+    assert alone == SFTSection(learning_rate=0.5, epochs=1, cutoff=200, reasoning="drop")
 
 
 @pytest.mark.parametrize(
-    ("section", "shares"),
+    ("section", "said"),
     [
-        (SoupSection(), (0.5, 0.5)),
-        (SoupSection(seeds=(1, 2, 3)), (0.25, 0.25, 0.25, 0.25)),
-        (SoupSection(seeds=(1, 2), guard_share=0.5), (0.5, 0.25, 0.25)),
+        ({"guards": [{"seed": 1}]}, r"`soup\.guards` 1 is taught as one before it or as `sft` says, expected another"),
+        ({"guards": [{"seed": 2}, {"seed": 2}]}, r"`soup\.guards` 2 is taught as one before it or as `sft` says"),
+        ({"guards": []}, "at least 1 item"),
+        ({"shares": [1.0]}, r"`shares` has 1 numbers, expected 2"),
+        ({"shares": [1.0, 0.0]}, "greater than 0"),
     ],
 )
-def test_parts_of_the_average_sum_to_one(section: SoupSection, shares: tuple[float, ...]) -> None:
-    assert section.shares() == shares
-
-
-def test_seed_of_a_soup_that_would_train_the_first_guard_again_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"`soup.seeds` holds 1, which is `sft.seed`"):
-        Recipe.model_validate({"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": {}})
-    with pytest.raises(ValidationError, match=r"found 1 twice, expected each seed once"):
-        SoupSection(seeds=(1, 1))
-    Recipe.model_validate({"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": {"reasoning": "drop"}})
+def test_soup_that_averages_nothing_new_is_refused(section: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Recipe.model_validate(
+            {"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": {"guards": [{}], **section}}
+        )
 
 
 def test_recipe_without_the_section_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,8 +35,7 @@ _FIRST = {
     "mine": "rollouts",
     "dpo": "dpo",
     "soup": "soup",
-    "soup.guard_share": "soup/model",
-    "soup.seeds": "soup/model",
+    "soup.shares": "soup/model",
 } | dict.fromkeys(("mine.decides", "mine.pair", "mine.merge", "mine.positive_share", "mine.gamma"), "pairs.jsonl")
 # may change as long as none of these is in the folder: nothing was made of it, nor would pass for the next guard's
 _UNTIL = {key: _MADE[_MADE.index(first) :] for key, first in _FIRST.items()}

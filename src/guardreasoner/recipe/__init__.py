@@ -13,6 +13,7 @@ from guardreasoner.recipe.training import (
     PretrainSection,
     QuantizeSection,
     SFTSection,
+    SoupGuard,
     SoupSection,
     TokenizerSection,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "QuantizeSection",
     "Recipe",
     "SFTSection",
+    "SoupGuard",
     "SoupSection",
     "SynthesizeSection",
     "TeacherSection",

@@ -58,11 +58,12 @@ class Recipe(Record):
 
     @model_validator(mode="after")
     def _other_guards(self) -> Recipe:
-        if self.soup is not None and self.sft in self.soup.guards(self.sft).values():
-            raise ValueError(
-                f"`soup.seeds` holds {self.sft.seed}, which is `sft.seed` and would train the first guard again, "
-                "expected other seeds"
-            )
+        taught = [self.sft, *(guard.taught(self.sft) for guard in (self.soup.guards if self.soup else ()))]
+        for number, section in enumerate(taught):
+            if section in taught[:number]:
+                raise ValueError(
+                    f"`soup.guards` {number} is taught as one before it or as `sft` says, expected another seed or way"
+                )
         return self
 
 

@@ -108,39 +108,36 @@ class SFTSection(Optimisation):
     lora: LoraSection | None = None
 
 
-def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if twice := [seed for seed in seeds if seeds.count(seed) > 1]:
-        raise ValueError(f"found {twice[0]} twice, expected each seed once")
-    return seeds
+class SoupGuard(Record):
+    """A further guard, taught from where R-SFT starts and as `sft` says, but for what stands here; None = as there."""
+
+    seed: int | None = None
+    reasoning: Literal["keep", "drop"] | None = None
+    """`drop`: it is taught the answers alone. Much of such a guard and the average cannot reason (docs/log.md)."""
+    epochs: float | None = Field(default=None, gt=0)
+    cutoff: int | None = Field(default=None, ge=32)
+    """Without reasoning more of the exchange fits the same memory."""
+
+    def taught(self, section: SFTSection) -> SFTSection:
+        """How it is taught in a recipe that has `section`."""
+        return section.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class SoupSection(Record):
-    """The guard's weights averaged with those of guards that are trained anew (a model soup, Wortsman et al. 2022).
+    """The guard's weights averaged with those of further guards (a model soup, Wortsman et al. 2022)."""
 
-    They are taught from where R-SFT starts and as `sft` says, but for what stands here.
-    """
+    guards: Annotated[tuple[SoupGuard, ...], Field(min_length=1)] = (SoupGuard(seed=1),)
+    shares: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Parts of the average: of the guard that the stages before made, then of each of `guards`; None = equal."""
 
-    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_each_once)] = (1,)
-    """One guard for each."""
-    reasoning: Literal["keep", "drop"] = "keep"
-    """`drop`: they are taught the answers alone. The average may then have forgotten how to reason (docs/log.md)."""
-    epochs: float | None = Field(default=None, gt=0)
-    """None = `sft.epochs`."""
-    cutoff: int | None = Field(default=None, ge=32)
-    """None = `sft.cutoff`; without reasoning more of the exchange fits the same memory."""
-    guard_share: float | None = Field(default=None, gt=0, lt=1)
-    """The part of the guard that the stages before made, the others share the rest; None = as much as each of them."""
-
-    def guards(self, section: SFTSection) -> dict[str, SFTSection]:
-        """Name, which is its folder's too -> how each is taught in a recipe that has `section`."""
-        own = self.model_dump(include={"reasoning", "epochs", "cutoff"}, exclude_none=True)
-        return {f"seed-{seed}": section.model_copy(update={"seed": seed, **own}) for seed in self.seeds}
-
-    def shares(self) -> tuple[float, ...]:
-        """Parts of the average: the guard's own, then those of `guards`."""
-        number = len(self.seeds)
-        own = 1 / (number + 1) if self.guard_share is None else self.guard_share
-        return own, *[(1 - own) / number] * number
+    @model_validator(mode="after")
+    def _share_for_each(self) -> SoupSection:
+        if self.shares is not None and len(self.shares) != len(self.guards) + 1:
+            raise ValueError(
+                f"`shares` has {len(self.shares)} numbers, expected {len(self.guards) + 1}: of the guard that the "
+                "stages before made and of each of `guards`"
+            )
+        return self
 
 
 MAIN = "main"

@@ -35,7 +35,9 @@ STAGES = (
     Stage("ensemble", "reasoning.jsonl, some sources left out -> ensemble/*/model/", "train", spread=True),
     Stage("mine", "samples, these guards -> pairs.jsonl, a right and a wrong answer to each hard sample", "train"),
     Stage("dpo", "pairs.jsonl -> that guard preferring right answers, dpo/model/ (HS-DPO)", "train", spread=True),
-    Stage("soup", "the last model/, reasoning.jsonl -> its mean with other seeds', soup/model/", "train", spread=True),
+    Stage(
+        "soup", "the last model/, reasoning.jsonl -> its mean with further guards', soup/model/", "train", spread=True
+    ),
     Stage("quantize", "the last model/ -> quantize/, what the embedded engine opens", "train"),
     Stage("evaluate", "quantize/ and dev.jsonl -> evaluate/"),
 )

@@ -28,9 +28,11 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     from guardreasoner.training.averaging import average
     from guardreasoner.training.sft import train_sft
 
-    others = section.guards(recipe.sft)
-    for name, taught in others.items():
-        train_sft(recipe.model_copy(update={"sft": taught}), folder, folder.soup / name)
+    averaged = [guard]
+    for number, other in enumerate(section.guards, 1):
+        into = folder.soup / f"guard-{number}"
+        train_sft(recipe.model_copy(update={"sft": other.taught(recipe.sft)}), folder, into)
+        averaged.append(into / "model")
     if is_first():
-        averaged = (guard, *(folder.soup / name / "model" for name in others))
-        average(dict(zip(averaged, section.shares(), strict=True)), folder.soup / "model")
+        shares = section.shares or [1.0] * len(averaged)
+        average(dict(zip(averaged, shares, strict=True)), folder.soup / "model")

@@ -89,10 +89,11 @@ def _stages(recipe: Recipe, folder: RunFolder) -> tuple[list[Stage], list[str]]:
             stages.append(("dpo", recipe.dpo, pairs))
             uncounted.append("the log-probabilities of the reference model: one forward pass over the pairs")
     if recipe.soup is not None:
-        if recipe.soup.reasoning == "keep":
-            stages += [(f"soup {name}", taught, whole) for name, taught in recipe.soup.guards(recipe.sft).items()]
-        else:
-            uncounted.append("soup: further training, on the answers alone")
+        for number, guard in enumerate(recipe.soup.guards, 1):
+            if guard.taught(recipe.sft).reasoning == recipe.sft.reasoning:
+                stages.append((f"soup {number}", guard.taught(recipe.sft), whole))
+            else:
+                uncounted.append(f"soup {number}: a further training, on the answers alone")
     return stages, uncounted
 
 
