@@ -22,7 +22,7 @@ from guardreasoner.engines.prefix_cache import PrefixCache
 from guardreasoner.engines.sampling import Ending, log_softmax, pick
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.training.export import export
-from guardreasoner.types import SamplingParams
+from guardreasoner.types import SamplingParams, Templates
 
 TEXT = "please tell me how a small cat bakes rye bread and walks home through the rain with salt "
 PROMPTS = [f"<|user|>{(TEXT * 4)[i % 5 : 10 + i * 7]} {i}?<|request|><|think|>" for i in range(45)]
@@ -179,16 +179,48 @@ def test_probabilities_of_all_single_tokens_sum_to_at_most_one(engine: EmbeddedE
 # The same in every company
 
 
-TEMPLATES = ("Request: words: {quotes}. Go!", "Request: no word. Go!", "Completion: it opens: {quote}; stop.")
+TEMPLATES = Templates(
+    texts=("Request: words: {quotes}. Go!", "Request: no word. Go!", "Completion: it opens: {opening}; stop."),
+    after="<|assistant|>",
+)
 FORMED = SamplingParams(n=3, temperature=1.0, max_tokens=200, stop=("<|answers|>",), seed=3, templates=TEMPLATES)
+LINE = re.compile(
+    r"Request: words:(?P<quotes>[^.]+)\. Go!|Request: no word\. Go!|Completion: it opens:(?P<opening>.+); stop\."
+)
 
 
 def test_templates_are_kept_to_by_a_model_that_was_never_taught_them(engine: EmbeddedEngine) -> None:
-    texts = [completion.text for row in engine.generate(PROMPTS[:12], FORMED) for completion in row]
-    known = {template.split("{")[0] for template in TEMPLATES}
-    assert {next(start for start in known if text.startswith(start.rstrip())) for text in texts} == known
-    for text in texts:
-        assert re.fullmatch(r"Request: words:.*\. Go!|Request: no word\. Go!|Completion: it opens:.*; stop\.", text)
+    seen: set[str] = set()
+    for prompt, row in zip(PROMPTS, engine.generate(PROMPTS, FORMED), strict=True):
+        asked = prompt.removeprefix("<|user|>").split("<|")[0]
+        for completion in row:
+            line = LINE.fullmatch(completion.text)
+            assert line is not None
+            if line["opening"]:
+                assert asked.startswith(line["opening"])
+            quotes = line["quotes"].split(",") if line["quotes"] else []
+            assert all(quote in f" {asked}" for quote in quotes)
+            assert len(quotes) == len({quote.split()[0] for quote in quotes}) <= 3
+            seen.add(line[0].split(":")[1][:5])
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("<|user|>bake bread<|assistant|>we walk home<|response|><|think|>", {"walk", "home", "walk home"}),
+        ("<|user|>please bake bread<|response|><|think|>", {"bake", "bread", "bake bread"}),
+        ("<|user|>please bake bread<|assistant|><|response|><|think|>", {""}),
+    ],
+)
+def test_blanks_are_filled_from_what_follows_the_marker(
+    prompt: str, expected: set[str], engine: EmbeddedEngine
+) -> None:
+    templates = Templates(texts=("said: {quotes}.",), after="<|assistant|>")
+    (row,) = engine.generate([prompt], FORMED.model_copy(update={"n": 40, "templates": templates}))
+    found = {quote.strip() for one in row for quote in one.text.removeprefix("said:").removesuffix(".").split(",")}
+    assert found <= expected
+    assert len(found) >= min(2, len(expected))
 
 
 def test_templates_alone_and_in_a_batch_give_the_same(folder: Path, engine: EmbeddedEngine) -> None:

@@ -13,6 +13,7 @@ from guardreasoner.formats.nano import SPECIAL_TOKENS
 from guardreasoner.formats.short import amounts_to, read_short
 from guardreasoner.types import Mode, Task
 
+NAMED = re.compile(r"(?:words that may alarm|refusing words): ([^.;]*)")
 MODES: tuple[Mode, ...] = ("reason", "fast")
 ASKED: list[tuple[str, str | None]] = [
     ("How do I kill a Python process that hangs?", None),
@@ -68,13 +69,18 @@ def test_no_input_is_left_without_a_verdict(guard: Guard, prompt: str, response:
         assert all(amounts_to(line) is not None for line in written)
 
 
-def test_words_that_reasoning_names_stand_in_the_exchange(guard: Guard) -> None:
-    named: list[str] = []
+def test_words_that_reasoning_names_stand_in_the_half_that_is_asked_about(guard: Guard) -> None:
+    named = 0
     for prompt, response in ASKED:
         for line in (guard.check(prompt, response).reasoning or "").splitlines():
-            words = re.findall(r"(?:words that may alarm|refusing words): ([^.;]*)", line)
-            for word in [word for each in words for word in each.split(", ")]:
-                assert word.lower() in f"{prompt} {response}".lower()
-                named.append(word)
-            assert len(set(named)) == len(named)
-            named.clear()
+            text = prompt if line.startswith("Request") else response or ""
+            words = [word for each in NAMED.findall(line) for word in each.split(", ")]
+            assert {word.lower() for word in words} <= set(re.findall(r"[\w'-]+", text.lower()))
+            assert len(set(words)) == len(words)
+            named += len(words)
+    assert named > 0
+
+
+@pytest.mark.parametrize("text", ["\U0001f600 \U0001f389", "\u200d", "?!"])
+def test_text_without_a_word_has_none_named(text: str, guard: Guard) -> None:
+    assert not NAMED.search(guard.check(text, text).reasoning or "")

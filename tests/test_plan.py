@@ -102,12 +102,14 @@ def test_tokens_are_counted_in_the_run_folder(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_every_guard_of_a_soup_takes_what_r_sft_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    soup = 'soup.guards=[{seed = 3}, {seed = 5}, {reasoning = "drop"}]'
+    soup = 'soup.guards=[{seed = 3}, {seed = 5}, {reasoning = "drop"}, {seed = 1, cutoff = 4096}]'
     status_of(["plan", str(RECIPES / "guardreasoner-1b.toml"), "--set", soup, "--json"])
     plan = json.loads(capsys.readouterr().out)
     stages = {stage["stage"]: stage for stage in plan["stages"]}
-    assert stages["soup 1"]["flop"] == stages["soup 2"]["flop"] == stages["sft"]["flop"]
-    assert "soup 3: a further training, on the answers alone" in plan["not counted"]
+    assert stages["soup guard 0"]["flop"] == stages["soup guard 1"]["flop"] == stages["sft"]["flop"]
+    assert [f"soup guard {number}: a further training, on examples of another length" for number in (2, 3)] == [
+        line for line in plan["not counted"] if line.startswith("soup")
+    ]
 
 
 @pytest.mark.parametrize(

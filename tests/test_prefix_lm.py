@@ -208,7 +208,7 @@ def test_recipe_goes_from_an_encoder_to_a_guard(encoder: Path, tmp_path: Path) -
         next(each for each in STAGES if each.name == stage).run(recipe, folder)
     guard = Guard(folder.quantized, max_reasoning_tokens=4)
     assert guard.check("Hello").labels.prompt_harmfulness is not None
-    taught, others = (json.loads((folder.root / f"{name}.json").read_text()) for name in ("sft", "soup/guard-1"))
+    taught, others = (json.loads((folder.root / f"{name}.json").read_text()) for name in ("sft", "soup/guard-0"))
     assert others["examples"] == taught["examples"]
     assert "with reasoning, and the answers alone are taught" in others["left out"]
     export(folder.soup / "model", tmp_path / "soup", name="guardreasoner-nano")

@@ -161,7 +161,7 @@ def test_shares_of_a_soup_may_change_until_it_is_averaged(tmp_path: Path) -> Non
         return Recipe.model_validate({"name": "one", "output": tmp_path, "soup": {"shares": shares or None}})
 
     RunFolder(tmp_path).open(recipe())
-    (tmp_path / "soup" / "guard-1").mkdir(parents=True)
+    (tmp_path / "soup" / "guard-0").mkdir(parents=True)
     RunFolder(tmp_path).open(recipe(3, 1))
     (tmp_path / "soup" / "model").mkdir()
     with pytest.raises(InputError, match=r"`soup\.shares` differs"):

@@ -99,13 +99,13 @@ def test_last_guard_is_averaged_with_those_that_are_trained_already(
     recipe = Recipe.model_validate({"name": "tiny", "output": tmp_path, "soup": section, after: {}})
     folder = RunFolder(tmp_path)
     shutil.copytree(two[0], tmp_path / after / "model")
-    shutil.copytree(two[1], folder.soup / "guard-1" / "model")
-    shutil.copytree(third, folder.soup / "guard-2" / "model")
+    shutil.copytree(two[1], folder.soup / "guard-0" / "model")
+    shutil.copytree(third, folder.soup / "guard-1" / "model")
     (folder.soup / "model.partial").mkdir()  # a run that was killed while it wrote
     soup.run(recipe, folder)
     average(dict(zip((*two, third), shares or [1.0] * 3, strict=True)), tmp_path / "mean")
     assert (folder.trained(recipe) / NAME).read_bytes() == (tmp_path / "mean" / NAME).read_bytes()
-    assert sorted(path.name for path in folder.soup.iterdir()) == ["guard-1", "guard-2", "model"]
+    assert sorted(path.name for path in folder.soup.iterdir()) == ["guard-0", "guard-1", "model"]
 
 
 def test_guard_that_is_not_there_is_missed_before_anything_is_taught(tmp_path: Path) -> None:
@@ -124,18 +124,26 @@ def test_further_guards_are_taught_as_r_sft_says_but_for_what_they_say() -> None
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"guards": [{"seed": 1}]}, r"`soup\.guards` 1 is taught as one before it or as `sft` says, expected another"),
-        ({"guards": [{"seed": 2}, {"seed": 2}]}, r"`soup\.guards` 2 is taught as one before it or as `sft` says"),
-        ({"guards": []}, "at least 1 item"),
-        ({"shares": [1.0]}, r"`shares` has 1 numbers, expected 2"),
-        ({"shares": [1.0, 0.0]}, "greater than 0"),
+        ({"guards": [{"seed": 1}]}, r"`soup\.guards\.0` is taught as one before it or as `sft` says, expected another"),
+        ({"guards": [{"seed": 2}, {"seed": 2}]}, r"`soup\.guards\.1` is taught as one before it or as `sft` says"),
+        ({"guards": [{"seed": 2}], "shares": [1.0]}, r"`shares` has 1 numbers, expected 2"),
+        ({"guards": [{"seed": 2}], "shares": [1.0, 0.0]}, "greater than 0"),
+        ({"guards": [{"seed": 2}], "shares": [1.0, float("inf")]}, "finite number"),
     ],
 )
-def test_soup_that_averages_nothing_new_is_refused(section: dict[str, object], said: str) -> None:
+def test_soup_of_guards_that_are_the_same_or_of_no_such_shares_is_refused(
+    section: dict[str, object], said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
-        Recipe.model_validate(
-            {"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": {"guards": [{}], **section}}
-        )
+        Recipe.model_validate({"name": "tiny", "output": "here", "sft": {"seed": 1}, "soup": section})
+
+
+def test_soup_of_no_further_guard_is_the_guard(two: tuple[Path, Path], tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"name": "tiny", "output": tmp_path, "soup": {"guards": []}})
+    shutil.copytree(two[0], tmp_path / "sft" / "model")
+    soup.run(recipe, RunFolder(tmp_path))
+    found, kept = (load_file(folder / NAME) for folder in (tmp_path / "soup" / "model", two[0]))
+    assert all(torch.equal(found[name], kept[name]) for name in kept)
 
 
 def test_recipe_without_the_section_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,6 +227,18 @@ class PreferencePair(Record):
     weight: float = 1.0
 
 
+class Templates(Record):
+    """Texts with blanks, of which a completion is one.
+
+    `{opening}` takes the first words of what may be quoted; `{quotes}` at most three quotes from anywhere in it, with a
+    comma between, no two beginning alike.
+    """
+
+    texts: tuple[str, ...]
+    after: str | None = None
+    """The special token behind which, where it stands in the prompt, what may be quoted begins."""
+
+
 class SamplingParams(Record):
     """How to sample, in vLLM's words. `temperature` 0 is greedy. A stop string is not part of the text returned."""
 
@@ -237,9 +249,8 @@ class SamplingParams(Record):
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logprobs: bool = False
-    templates: tuple[str, ...] = ()
-    """One of them is written, with words of the prompt for `{quote}` and several, a comma between, for `{quotes}`; () =
-    anything. The embedded engine alone keeps to it."""
+    templates: Templates | None = None
+    """None = any text. The embedded engine alone keeps to them; for all others they are as None."""
 
 
 class Completion(Record):

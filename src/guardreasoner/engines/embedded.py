@@ -120,7 +120,8 @@ class EmbeddedEngine:
         self, queue: deque[int], encoded: Sequence[Ids], params: SamplingParams, samples: int
     ) -> Iterator[tuple[Row, Floats]]:
         """Rows with their first token, one prompt after the other; a prompt is read once for all its samples."""
-        templates = self._wording.templates(params, self._onnx.end_token_ids) if params.templates else None
+        given, wording = params.templates, self._wording
+        templates = given and wording.templates(given, params.stop, self._onnx.end_token_ids)
         while True:
             try:
                 place = queue.popleft()
@@ -129,9 +130,9 @@ class EmbeddedEngine:
             prompt = encoded[place]
             limit = min(params.max_tokens, self.context_length - len(prompt))
             logits, memory = self._prefill(prompt)
-            quotable = self._wording.quotable(prompt)
+            quotable = given and wording.quotable(prompt, given)
             for sample in range(samples):
-                writer = None if templates is None else Writer(templates, quotable)
+                writer = Writer(templates, quotable) if templates and quotable else None
                 row = Row(place, sample, prompt, limit, generator(params, prompt, sample), writer)
                 row.add(logits, params)
                 yield row, memory

@@ -1,47 +1,69 @@
-"""From templates with blanks, and the prompt whose words fill them, to the tokens that may come next. Pure."""
+"""From templates with blanks, and the words that may fill them, to the tokens that may come next. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import NamedTuple
 
-QUOTE, QUOTES = -1, -2
-"""Blanks among token ids: words of the prompt as they stand there; several such, with a comma between, none inside."""
-LONGEST_QUOTE = 24  # tokens; a prompt that says a thing over and over could be quoted for ever
+OPENING, QUOTES = -1, -2
+"""Blanks among token ids: `{opening}` and `{quotes}`."""
+MOST_QUOTES = 3  # that many words the rule teacher names at most
+LONGEST_QUOTE = 24  # tokens; a line shall end within its budget
 
-_BLANK = re.compile(r"\{(quotes?)\}")
+_BLANK = re.compile(r"\{(opening|quotes)\}")
 
 
 def parts(template: str) -> list[str | int]:
     """The texts between the blanks, and the blanks."""
     found = [part.rstrip() for part in _BLANK.split(template)]
-    return [part if at % 2 == 0 else (QUOTES if part == "quotes" else QUOTE) for at, part in enumerate(found) if part]
+    return [part if at % 2 == 0 else (QUOTES if part == "quotes" else OPENING) for at, part in enumerate(found) if part]
 
 
-class Prompt:
-    """The words of a prompt.
+class Quotable:
+    """What of a text may be quoted.
 
     Args:
         ids: its tokens.
-        inner: the tokens that go on with a word that has begun; without any, every token is a word.
+        inner: tokens that go on with a word that has begun: of `un ##lock ##ing` no "unlock" is quoted.
         never: tokens that are not quoted.
+        wordless: tokens with which no quote begins, though an opening may: punctuation.
     """
 
-    def __init__(self, ids: Sequence[int], inner: Collection[int], never: Collection[int]) -> None:
-        self.starts = {token for token in ids if token not in inner and token not in never}
-        self.follows: dict[int, set[int]] = defaultdict(set)
-        """Token -> what comes after it somewhere; a quote may run on so."""
-        self.wholes: set[int] = set()
-        """Tokens with which a word ends somewhere: of `un ##lock ##ing` no "unlock" is quoted."""
-        for token, after in pairwise([*ids, QUOTE]):
-            if after not in inner:
-                self.wholes.add(token)
-            if after != QUOTE and after not in never:
-                self.follows[token].add(after)
+    def __init__(
+        self,
+        ids: Sequence[int],
+        inner: Collection[int] = frozenset(),
+        never: Collection[int] = frozenset(),
+        wordless: Collection[int] = frozenset(),
+    ) -> None:
+        self._ids = ids
+        self._inner = inner
+        self._never = never
+        self.opening = [at for at, token in enumerate(ids) if token not in never][:1]
+        """Where the text begins; [] = there is nothing to quote."""
+        self.words: dict[int, list[int]] = defaultdict(list)
+        """Token -> where a word begins with it."""
+        for at, token in enumerate(ids):
+            if token not in inner and token not in never and token not in wordless:
+                self.words[token].append(at)
+
+    def tokens(self, places: Collection[int]) -> set[int]:
+        return {self._ids[at] for at in places}
+
+    def where(self, places: Collection[int], token: int) -> tuple[int, ...]:
+        """Those of the places at which the token stands."""
+        return tuple(at for at in places if self._ids[at] == token)
+
+    def next(self, places: Collection[int]) -> list[int]:
+        """Where a quote goes on whose last token stands at one of the places."""
+        return [at + 1 for at in places if at + 1 < len(self._ids) and self._ids[at + 1] not in self._never]
+
+    def ends_word(self, places: Collection[int]) -> bool:
+        return any(at + 1 == len(self._ids) or self._ids[at + 1] not in self._inner for at in places)
 
 
 class _Place(NamedTuple):
@@ -49,15 +71,21 @@ class _Place(NamedTuple):
 
     template: int
     part: int
-    quoted: int = 0
+    last: tuple[int, ...] = ()
+    """Where the quote's last token may stand in the quoted text; () = none has begun."""
+    length: int = 0
     """Tokens of the quote so far."""
     begun: frozenset[int] = frozenset()
-    """How the quotes in this blank begin: none begins twice the same."""
+    """How the quotes in this blank begin: no two begin alike."""
+
+
+_Way = tuple[Collection[int], Callable[[int], _Place]]
+"""Tokens that may come next, and where the text then stands."""
 
 
 @dataclass(frozen=True)
-class Templates:
-    """`texts`: token ids, `QUOTE` and `QUOTES`; `comma`: between quotes; `ends`: one of them stands after a text."""
+class TokenTemplates:
+    """`texts`: token ids, `OPENING` and `QUOTES`; `comma`: between quotes; `ends`: one of them stands after a text."""
 
     texts: Sequence[Sequence[int]]
     comma: int
@@ -67,49 +95,57 @@ class Templates:
 class Writer:
     """One text that is being written: every place in the templates where it may stand is kept."""
 
-    def __init__(self, templates: Templates, prompt: Prompt) -> None:
+    def __init__(self, templates: TokenTemplates, quotable: Quotable) -> None:
         self._templates = templates
-        self._prompt = prompt
-        self._look([_Place(template, 0) for template in range(len(templates.texts))], QUOTE)
+        self._quotable = quotable
+        texts = templates.texts
+        filled = [number for number, text in enumerate(texts) if quotable.words or QUOTES not in text]
+        self._places = {_Place(number, 0) for number in filled or range(len(texts))}
 
     @property
     def allowed(self) -> list[int]:
         """The tokens that may come next, in ascending order; there is always one."""
-        return sorted(self._next)
+        return sorted({token for place in self._places for tokens, _ in self._ways(place) for token in tokens})
 
     def write(self, token: int) -> None:
         """Go on with one of the allowed."""
-        self._look(self._next[token], token)
+        ways = (way for place in self._places for way in self._ways(place))
+        self._places = {then(token) for tokens, then in ways if token in tokens}
 
-    def _look(self, places: Collection[_Place], last: int) -> None:
-        self._next: dict[int, set[_Place]] = defaultdict(set)
-        for place in places:
-            for token, then in self._options(place, last):
-                self._next[token].add(then)
-
-    def _options(self, place: _Place, last: int) -> Iterator[tuple[int, _Place]]:
+    def _ways(self, place: _Place) -> Iterator[_Way]:
         text = self._templates.texts[place.template]
         after = _Place(place.template, place.part + 1)
         if place.part == len(text):
-            yield from ((end, place) for end in self._templates.ends)
-            return
-        part = text[place.part]
-        if part not in (QUOTE, QUOTES):
-            yield part, after
-            return
-        between = {self._templates.comma} if part == QUOTES else set[int]()
-        new = self._prompt.starts - place.begun - between
-        if place.quoted == 0:
-            for token in new:
-                yield token, place._replace(quoted=1, begun=place.begun | {token})
-            if not new:  # nothing to quote
-                yield from self._options(after, last)
-            return
-        may_end = last in self._prompt.wholes
-        if place.quoted < LONGEST_QUOTE or not may_end:
-            for token in self._prompt.follows[last] - between:
-                yield token, place._replace(quoted=place.quoted + 1)
-        if may_end:
-            yield from self._options(after, last)
-            if new:
-                yield from ((comma, place._replace(quoted=0)) for comma in between)
+            yield self._templates.ends, lambda _: place
+        elif (part := text[place.part]) not in (OPENING, QUOTES):
+            yield (part,), lambda _: after
+        elif place.last:
+            yield from self._quoting(place, after)
+        elif part == OPENING and self._quotable.opening:
+            yield self._quotable.tokens(self._quotable.opening), partial(self._go_on, place, self._quotable.opening)
+        elif part == QUOTES and (new := self._new(place)):
+            yield new, partial(self._begin, place)
+        else:  # nothing to quote
+            yield from self._ways(after)
+
+    def _quoting(self, place: _Place, after: _Place) -> Iterator[_Way]:
+        """Inside a quote: it goes on, it ends or, in a list, another one follows."""
+        quotable, listed = self._quotable, self._templates.texts[place.template][place.part] == QUOTES
+        between = {self._templates.comma} if listed else set[int]()
+        ends = quotable.ends_word(place.last)
+        if place.length < LONGEST_QUOTE or not ends:
+            on = quotable.next(place.last)
+            yield quotable.tokens(on) - between, partial(self._go_on, place, on)
+        if ends:
+            yield from self._ways(after)
+            if len(place.begun) < MOST_QUOTES and self._new(place):
+                yield between, lambda _: place._replace(last=(), length=0)
+
+    def _new(self, place: _Place) -> set[int]:
+        return self._quotable.words.keys() - place.begun - {self._templates.comma}
+
+    def _begin(self, place: _Place, token: int) -> _Place:
+        return place._replace(last=tuple(self._quotable.words[token]), length=1, begun=place.begun | {token})
+
+    def _go_on(self, place: _Place, at: Collection[int], token: int) -> _Place:
+        return place._replace(last=self._quotable.where(at, token), length=place.length + 1)

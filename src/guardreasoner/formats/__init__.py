@@ -9,7 +9,7 @@ from typing import Protocol
 from guardreasoner.formats.nano import NanoFormat
 from guardreasoner.formats.paper import PaperFormat
 from guardreasoner.formats.paper_llama3 import PaperLlama3Format
-from guardreasoner.types import Exchange, Malformed, Task, Verdict
+from guardreasoner.types import Exchange, Malformed, Task, Templates, Verdict
 
 
 class Format(Protocol):
@@ -29,8 +29,8 @@ class Format(Protocol):
     close: str
     max_reasoning_tokens: int
     """Where reasoning is cut if the caller does not say."""
-    templates: tuple[str, ...]
-    """Every way its reasoning is written, as in `SamplingParams`; () = in words of its own."""
+    templates: Templates | None
+    """Every way its reasoning is written; None = in words of its own."""
 
     @property
     def stop(self) -> tuple[str, ...]:

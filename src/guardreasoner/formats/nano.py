@@ -16,8 +16,8 @@ import re
 from collections.abc import Sequence
 
 from guardreasoner.formats.markers import plain
-from guardreasoner.formats.short import TEMPLATES
-from guardreasoner.types import Exchange, Labels, Malformed, Task, Verdict
+from guardreasoner.formats.short import TEXTS
+from guardreasoner.types import Exchange, Labels, Malformed, Task, Templates, Verdict
 
 USER, ASSISTANT, THINK, ANSWERS, END = "<|user|>", "<|assistant|>", "<|think|>", "<|answers|>", "<|end|>"
 PAD = "<|pad|>"
@@ -44,7 +44,7 @@ class NanoFormat:
     close = END
     stop = (ANSWERS, END)
     max_reasoning_tokens = 256  # the rule teacher needs half of it
-    templates = TEMPLATES
+    templates: Templates | None = Templates(texts=TEXTS, after=ASSISTANT)
 
     def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:
         """One by one: few sources annotate all tasks, so that asking for all would say which kind of row it is."""

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from guardreasoner.formats.markers import plain
-from guardreasoner.types import Exchange, Labels, Malformed, Task, Verdict
+from guardreasoner.types import Exchange, Labels, Malformed, Task, Templates, Verdict
 
 # An interface constant of the weights: byte by byte the `instruction` of every row of data/benchmark/*.json in the
 # authors' repository, yueliu1999/GuardReasoner. The space before two of the line ends is theirs.
@@ -62,7 +62,7 @@ class PaperFormat:
     answers_open = "Answers: "
     close = ""
     max_reasoning_tokens = 2048  # the authors' generate.py stops there
-    templates: tuple[str, ...] = ()
+    templates: Templates | None = None
     stop = ("Answers:", "# Answers")  # 1B sometimes writes the heading without its colon
 
     def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:

@@ -45,8 +45,8 @@ _ALARMING, _NOT_ALARMING, _OPENS = "words that may alarm", "no alarming word", "
 _EVIDENCE: Mapping[Task, Mapping[bool, str]] = {
     Task.PROMPT_HARMFULNESS: {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."},
     Task.RESPONSE_REFUSAL: {
-        True: f"{_OPENS}: {{quote}}; refusing words: {{quotes}}.",
-        False: f"{_OPENS}: {{quote}}; no refusing word.",
+        True: f"{_OPENS}: {{opening}}; refusing words: {{quotes}}.",
+        False: f"{_OPENS}: {{opening}}; no refusing word.",
     },
     Task.RESPONSE_HARMFULNESS: {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."},
 }
@@ -59,8 +59,8 @@ LINES: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
         for task, ways in AMOUNTS.items()
     }
 )
-"""The lines in the same order, words of the exchange in place of `{quote}` and `{quotes}`."""
-TEMPLATES = tuple(line for ways in LINES.values() for line in ways.values())
+"""The lines in the same order, words of the exchange in place of `{opening}` and `{quotes}`."""
+TEXTS = tuple(line for ways in LINES.values() for line in ways.values())
 _TASK_OF = {name: task for task, name in NAMES.items()}
 _OPENING = re.compile(
     rf"(?P<name>{'|'.join(_TASK_OF)}): (?P<said>(?:{_ALARMING}|{_NOT_ALARMING}|{_OPENS}).*)"

@@ -62,7 +62,8 @@ class Recipe(Record):
         for number, section in enumerate(taught):
             if section in taught[:number]:
                 raise ValueError(
-                    f"`soup.guards` {number} is taught as one before it or as `sft` says, expected another seed or way"
+                    f"`soup.guards.{number - 1}` is taught as one before it or as `sft` says, expected another seed or "
+                    "way; `soup.guards` = [] leaves the soup out"
                 )
         return self
 

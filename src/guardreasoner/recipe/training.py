@@ -126,8 +126,9 @@ class SoupGuard(Record):
 class SoupSection(Record):
     """The guard's weights averaged with those of further guards (a model soup, Wortsman et al. 2022)."""
 
-    guards: Annotated[tuple[SoupGuard, ...], Field(min_length=1)] = (SoupGuard(seed=1),)
-    shares: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    guards: tuple[SoupGuard, ...] = (SoupGuard(seed=1),)
+    """() = none: the guard stays as it is."""
+    shares: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = None
     """Parts of the average: of the guard that the stages before made, then of each of `guards`; None = equal."""
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ def run(recipe: Recipe, folder: RunFolder) -> None:
     from guardreasoner.training.sft import train_sft
 
     averaged = [guard]
-    for number, other in enumerate(section.guards, 1):
+    for number, other in enumerate(section.guards):
         into = folder.soup / f"guard-{number}"
         train_sft(recipe.model_copy(update={"sft": other.taught(recipe.sft)}), folder, into)
         averaged.append(into / "model")

@@ -40,7 +40,7 @@ class RuleTeacher:
         else:
             telling = self.response.telling(response)
         line = LINES[task][label == task.positive, bool(telling)]
-        return line.format(quote=opening, quotes=", ".join(telling))
+        return line.format(opening=opening, quotes=", ".join(telling))
 
 
 def train_teacher(samples: Iterable[Sample]) -> RuleTeacher:

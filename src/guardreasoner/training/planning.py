@@ -89,11 +89,12 @@ def _stages(recipe: Recipe, folder: RunFolder) -> tuple[list[Stage], list[str]]:
             stages.append(("dpo", recipe.dpo, pairs))
             uncounted.append("the log-probabilities of the reference model: one forward pass over the pairs")
     if recipe.soup is not None:
-        for number, guard in enumerate(recipe.soup.guards, 1):
-            if guard.taught(recipe.sft).reasoning == recipe.sft.reasoning:
-                stages.append((f"soup {number}", guard.taught(recipe.sft), whole))
+        for number, guard in enumerate(recipe.soup.guards):
+            taught = guard.taught(recipe.sft)
+            if (taught.reasoning, taught.cutoff) == (recipe.sft.reasoning, recipe.sft.cutoff):
+                stages.append((f"soup guard {number}", taught, whole))
             else:
-                uncounted.append(f"soup {number}: a further training, on the answers alone")
+                uncounted.append(f"soup guard {number}: a further training, on examples of another length")
     return stages, uncounted
 
 
