@@ -179,10 +179,8 @@ def test_probabilities_of_all_single_tokens_sum_to_at_most_one(engine: EmbeddedE
 # The same in every company
 
 
-TEMPLATES = Templates(
-    texts=("Request: words: {quotes}. Go!", "Request: no word. Go!", "Completion: it opens: {opening}; stop."),
-    after="<|assistant|>",
-)
+LINES = ("Request: words: {quotes}. Go!", "Request: no word. Go!", "Completion: it opens: {opening}; stop.")
+TEMPLATES = Templates(texts={"<|request|>": LINES, "<|response|>": ("said: {quotes}.",)}, after="<|assistant|>")
 FORMED = SamplingParams(n=3, temperature=1.0, max_tokens=200, stop=("<|answers|>",), seed=3, templates=TEMPLATES)
 LINE = re.compile(
     r"Request: words:(?P<quotes>[^.]+)\. Go!|Request: no word\. Go!|Completion: it opens:(?P<opening>.+); stop\."
@@ -209,18 +207,24 @@ def test_templates_are_kept_to_by_a_model_that_was_never_taught_them(engine: Emb
     ("prompt", "expected"),
     [
         ("<|user|>bake bread<|assistant|>we walk home<|response|><|think|>", {"walk", "home", "walk home"}),
-        ("<|user|>please bake bread<|response|><|think|>", {"bake", "bread", "bake bread"}),
+        ("<|user|>please bake bread<|request|><|response|><|think|>", {"bake", "bread", "bake bread"}),
         ("<|user|>please bake bread<|assistant|><|response|><|think|>", {""}),
     ],
 )
 def test_blanks_are_filled_from_what_follows_the_marker(
     prompt: str, expected: set[str], engine: EmbeddedEngine
 ) -> None:
-    templates = Templates(texts=("said: {quotes}.",), after="<|assistant|>")
-    (row,) = engine.generate([prompt], FORMED.model_copy(update={"n": 40, "templates": templates}))
+    (row,) = engine.generate([prompt], FORMED.model_copy(update={"n": 40}))
     found = {quote.strip() for one in row for quote in one.text.removeprefix("said:").removesuffix(".").split(",")}
     assert found <= expected
     assert len(found) >= min(2, len(expected))
+
+
+def test_prompt_that_no_templates_are_for_is_continued_freely(engine: EmbeddedEngine) -> None:
+    free = FORMED.model_copy(update={"templates": None})
+    assert engine.generate(["<|user|>bake<|completion|>"], FORMED) == engine.generate(
+        ["<|user|>bake<|completion|>"], free
+    )
 
 
 def test_templates_alone_and_in_a_batch_give_the_same(folder: Path, engine: EmbeddedEngine) -> None:

@@ -107,7 +107,8 @@ def test_the_text_the_model_sees_is_the_format_step_by_step() -> None:
         "<|user|>Hi<|assistant|>No.<|response|>",
     ]
     assert engine.generated[0][0] == [f"{each}<|think|>" for each in asked]
-    assert engine.generated[0][1] == SamplingParams(max_tokens=256, stop=("<|answers|>", "<|end|>"))
+    lines = FORMATS["nano"].templates
+    assert engine.generated[0][1] == SamplingParams(max_tokens=256, stop=("<|answers|>", "<|end|>"), templates=lines)
     assert engine.chosen == [
         [f"{asked[0]}<|think|>A thought.<|answers|><|request|>"],
         [f"{asked[1]}<|think|>A thought.<|answers|><|completion|>"],

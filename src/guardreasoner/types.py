@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Literal
 
@@ -234,7 +235,8 @@ class Templates(Record):
     comma between, no two beginning alike.
     """
 
-    texts: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
+    """Special token -> the texts for a prompt in which it is the last of these; none of them there = any text."""
     after: str | None = None
     """The special token behind which, where it stands in the prompt, what may be quoted begins."""
 

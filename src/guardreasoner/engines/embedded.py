@@ -121,7 +121,7 @@ class EmbeddedEngine:
     ) -> Iterator[tuple[Row, Floats]]:
         """Rows with their first token, one prompt after the other; a prompt is read once for all its samples."""
         given, wording = params.templates, self._wording
-        templates = given and wording.templates(given, params.stop, self._onnx.end_token_ids)
+        templates = wording.templates(given, params.stop, self._onnx.end_token_ids) if given else {}
         while True:
             try:
                 place = queue.popleft()
@@ -130,9 +130,10 @@ class EmbeddedEngine:
             prompt = encoded[place]
             limit = min(params.max_tokens, self.context_length - len(prompt))
             logits, memory = self._prefill(prompt)
-            quotable = given and wording.quotable(prompt, given)
+            chosen = next((templates[token] for token in reversed(prompt) if token in templates), None)
+            quotable = wording.quotable(prompt, given) if given and chosen else None
             for sample in range(samples):
-                writer = Writer(templates, quotable) if templates and quotable else None
+                writer = Writer(chosen, quotable) if chosen and quotable else None
                 row = Row(place, sample, prompt, limit, generator(params, prompt, sample), writer)
                 row.add(logits, params)
                 yield row, memory

@@ -48,19 +48,27 @@ class Wording:
         # a tokenizer that knows no capitals gets back those that sentences begin with; it reads them as it wrote them
         return text if self._cased else _SENTENCE.sub(lambda start: start[0].upper(), text)
 
-    def templates(self, given: Templates, stop: Sequence[str], end_token_ids: Collection[int]) -> TokenTemplates:
-        """InputError: nothing tells where a text that is written by them ends."""
+    def templates(
+        self, given: Templates, stop: Sequence[str], end_token_ids: Collection[int]
+    ) -> dict[int, TokenTemplates]:
+        """By the token that chooses them. InputError: nothing tells where a text that is written by them ends."""
         ends = {self.special[word] for word in stop if word in self.special} | {*end_token_ids}
         if not ends:
             raise InputError(
                 f"templates: no stop string of {tuple(stop)} is one token and the model has no end token, "
                 "expected one of the two"
             )
-        texts = [
-            [token for part in parts(text) for token in (self.encode(part) if isinstance(part, str) else [part])]
-            for text in given.texts
-        ]
-        return TokenTemplates(texts, self.encode(",")[0], ends)
+        comma = self.encode(",")[0]
+        return {
+            self.special[marker]: TokenTemplates([self._tokens(text) for text in texts], comma, ends)
+            for marker, texts in given.texts.items()
+            if marker in self.special
+        }
+
+    def _tokens(self, template: str) -> Ids:
+        """With the blanks among them."""
+        encoded = [self.encode(part) if isinstance(part, str) else [part] for part in parts(template)]
+        return [token for part in encoded for token in part]
 
     def quotable(self, ids: Ids, given: Templates) -> Quotable:
         """What stands behind the last `given.after`, or all of the prompt: whole words, no special token."""

@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 
 from guardreasoner.formats.markers import plain
-from guardreasoner.formats.short import TEXTS
+from guardreasoner.formats.short import LINES
 from guardreasoner.types import Exchange, Labels, Malformed, Task, Templates, Verdict
 
 USER, ASSISTANT, THINK, ANSWERS, END = "<|user|>", "<|assistant|>", "<|think|>", "<|answers|>", "<|end|>"
@@ -44,7 +44,9 @@ class NanoFormat:
     close = END
     stop = (ANSWERS, END)
     max_reasoning_tokens = 256  # the rule teacher needs half of it
-    templates: Templates | None = Templates(texts=TEXTS, after=ASSISTANT)
+    templates: Templates | None = Templates(
+        texts={marker: tuple(LINES[task].values()) for task, marker in TASK_MARKERS.items()}, after=ASSISTANT
+    )
 
     def asks(self, exchange: Exchange) -> tuple[tuple[Task, ...], ...]:
         """One by one: few sources annotate all tasks, so that asking for all would say which kind of row it is."""

@@ -60,7 +60,6 @@ LINES: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
     }
 )
 """The lines in the same order, words of the exchange in place of `{opening}` and `{quotes}`."""
-TEXTS = tuple(line for ways in LINES.values() for line in ways.values())
 _TASK_OF = {name: task for task, name in NAMES.items()}
 _OPENING = re.compile(
     rf"(?P<name>{'|'.join(_TASK_OF)}): (?P<said>(?:{_ALARMING}|{_NOT_ALARMING}|{_OPENS}).*)"
