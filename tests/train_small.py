@@ -13,7 +13,7 @@ from torch.distributed.fsdp import fully_shard
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from guardreasoner.errors import GuardReasonerError
-from guardreasoner.processes import count, is_first, number
+from guardreasoner.processes import count, is_first, number, part
 from guardreasoner.recipe import SFTSection
 from guardreasoner.training.gathering import gather
 from guardreasoner.training.learner import Batch, learning
@@ -83,3 +83,4 @@ if __name__ == "__main__":
         one_step(spread)
         if is_first():
             spread.save_pretrained(place / "spread")
+    part()

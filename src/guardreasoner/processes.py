@@ -57,6 +57,16 @@ def wait_for_first(place: str) -> None:
     said_by_first(place, lambda: "here")
 
 
+def part() -> None:
+    """The last call of all processes: they stop talking. One that ends without may be aborted by gloo's threads."""
+    if count() > 1:
+        wait_for_first("the end")
+        import torch.distributed as dist
+
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()
+
+
 @cache
 def _store() -> tuple[Any, dict[str, int]]:
     from torch.distributed.distributed_c10d import PrefixStore

@@ -34,7 +34,7 @@ def _add(app: typer.Typer, name: str) -> None:
 
 def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
     from guardreasoner.errors import MissingExtra
-    from guardreasoner.processes import is_first, wait_for_first
+    from guardreasoner.processes import is_first, part, wait_for_first
     from guardreasoner.recipe import load_recipe
     from guardreasoner.run import RunFolder
 
@@ -58,6 +58,6 @@ def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
             if stage.extra is None or (error.name or "").startswith("guardreasoner"):
                 raise
             raise MissingExtra(f"the stage `{stage.name}`", stage.extra) from None
-    wait_for_first("the end")
+    part()
     if is_first():
         typer.echo(f"{recipe.name}: done, in {recipe.output}", err=True)
