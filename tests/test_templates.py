@@ -75,11 +75,13 @@ def test_words_are_not_stitched_together() -> None:
     assert after([[QUOTES, STOP]], [UN, LOCK, CAT, LOCK, ING], UN, LOCK) == [COMMA, STOP, CAT]
 
 
-def test_no_two_quotes_of_a_blank_begin_alike() -> None:
+def test_no_quote_begins_with_what_another_one_of_its_blank_has() -> None:
     texts = [[QUOTES, STOP, QUOTES, NO]]
     assert after(texts, [THE, CAT], CAT) == [COMMA, STOP]
     assert after(texts, [THE, CAT], CAT, COMMA) == [THE]
     assert after(texts, [THE, MARK, CAT], CAT, COMMA, THE) == [STOP]
+    assert after(texts, [THE, CAT, UN], THE, CAT) == [COMMA, STOP, UN]
+    assert after(texts, [THE, CAT, UN], THE, CAT, COMMA) == [UN]
     assert after(texts, [THE, CAT], CAT, STOP) == [THE, CAT]
 
 

@@ -232,7 +232,7 @@ class Templates(Record):
     """Texts with blanks, of which a completion is one.
 
     `{opening}` takes the first words of what may be quoted; `{quotes}` at most three quotes from anywhere in it, with a
-    comma between, no two beginning alike.
+    comma between, none beginning with a token of another one.
     """
 
     texts: Mapping[str, tuple[str, ...]]

@@ -75,8 +75,10 @@ class _Place(NamedTuple):
     """Where the quote's last token may stand in the quoted text; () = none has begun."""
     length: int = 0
     """Tokens of the quote so far."""
-    begun: frozenset[int] = frozenset()
-    """How the quotes in this blank begin: no two begin alike."""
+    begun: int = 0
+    """Quotes in this blank so far."""
+    quoted: frozenset[int] = frozenset()
+    """Their tokens: no quote begins with one that another one has."""
 
 
 _Way = tuple[Collection[int], Callable[[int], _Place]]
@@ -138,14 +140,16 @@ class Writer:
             yield quotable.tokens(on) - between, partial(self._go_on, place, on)
         if ends:
             yield from self._ways(after)
-            if len(place.begun) < MOST_QUOTES and self._new(place):
+            if place.begun < MOST_QUOTES and self._new(place):
                 yield between, lambda _: place._replace(last=(), length=0)
 
     def _new(self, place: _Place) -> set[int]:
-        return self._quotable.words.keys() - place.begun - {self._templates.comma}
+        return self._quotable.words.keys() - place.quoted - {self._templates.comma}
 
     def _begin(self, place: _Place, token: int) -> _Place:
-        return place._replace(last=tuple(self._quotable.words[token]), length=1, begun=place.begun | {token})
+        begun = place._replace(last=tuple(self._quotable.words[token]), length=1, begun=place.begun + 1)
+        return begun._replace(quoted=place.quoted | {token})
 
     def _go_on(self, place: _Place, at: Collection[int], token: int) -> _Place:
-        return place._replace(last=self._quotable.where(at, token), length=place.length + 1)
+        last = self._quotable.where(at, token)
+        return place._replace(last=last, length=place.length + 1, quoted=place.quoted | {token})
