@@ -42,13 +42,14 @@ AMOUNTS: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
     }
 )
 _ALARMING, _NOT_ALARMING, _OPENS = "words that may alarm", "no alarming word", "it opens"
+_ALARM = {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."}
 _EVIDENCE: Mapping[Task, Mapping[bool, str]] = {
-    Task.PROMPT_HARMFULNESS: {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."},
+    Task.PROMPT_HARMFULNESS: _ALARM,
     Task.RESPONSE_REFUSAL: {
         True: f"{_OPENS}: {{opening}}; refusing words: {{quotes}}.",
         False: f"{_OPENS}: {{opening}}; no refusing word.",
     },
-    Task.RESPONSE_HARMFULNESS: {True: f"{_ALARMING}: {{quotes}}.", False: f"{_NOT_ALARMING}."},
+    Task.RESPONSE_HARMFULNESS: _ALARM,
 }
 LINES: Mapping[Task, Mapping[tuple[bool, bool], str]] = MappingProxyType(
     {

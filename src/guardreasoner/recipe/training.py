@@ -113,7 +113,7 @@ class SoupGuard(Record):
 
     seed: int | None = None
     reasoning: Literal["keep", "drop"] | None = None
-    """`drop`: it is taught the answers alone. Much of such a guard and the average cannot reason (docs/log.md)."""
+    """`drop`: it is taught the answers alone. With much of such a guard the average names few words (docs/log.md)."""
     epochs: float | None = Field(default=None, gt=0)
     cutoff: int | None = Field(default=None, ge=32)
     """Without reasoning more of the exchange fits the same memory."""
