@@ -183,7 +183,7 @@ LINES = ("Request: words: {quotes}. Go!", "Request: no word. Go!", "Completion: 
 TEMPLATES = Templates(texts={"<|request|>": LINES, "<|response|>": ("said: {quotes}.",)}, after="<|assistant|>")
 FORMED = SamplingParams(n=3, temperature=1.0, max_tokens=200, stop=("<|answers|>",), seed=3, templates=TEMPLATES)
 LINE = re.compile(
-    r"Request: words:(?P<quotes>[^.]+)\. Go!|Request: no word\. Go!|Completion: it opens:(?P<opening>.+); stop\."
+    r"Request: words:(?P<quotes>[^.]+)\. Go!|Request: no word\. Go!|Completion: it opens: (?P<opening>.+); stop\."
 )
 
 

@@ -29,7 +29,7 @@ def after(texts: list[list[int]], prompt: list[int], *written: int) -> list[int]
 
 
 def test_template_is_cut_at_its_blanks() -> None:
-    assert parts("it opens: {opening}; words: {quotes}.") == ["it opens:", OPENING, "; words:", QUOTES, "."]
+    assert parts("it opens: {opening}; words: {quotes}.") == ["it opens: ", OPENING, "; words:", QUOTES, "."]
     assert parts("{quotes}") == [QUOTES]
     assert parts("no {word}") == ["no {word}"]
 

@@ -14,13 +14,13 @@ OPENING, QUOTES = -1, -2
 MOST_QUOTES = 3  # that many words the rule teacher names at most
 LONGEST_QUOTE = 24  # tokens; a line shall end within its budget
 
-_BLANK = re.compile(r"\{(opening|quotes)\}")
+_BLANK = re.compile(r"\{(opening)\}| ?\{(quotes)\}")  # a word in the middle of a text brings its space along
 
 
 def parts(template: str) -> list[str | int]:
     """The texts between the blanks, and the blanks."""
-    found = [part.rstrip() for part in _BLANK.split(template)]
-    return [part if at % 2 == 0 else (QUOTES if part == "quotes" else OPENING) for at, part in enumerate(found) if part]
+    blanks: dict[int, int] = {1: OPENING, 2: QUOTES}
+    return [blanks.get(at % 3, part) for at, part in enumerate(_BLANK.split(template)) if part]
 
 
 class Quotable:
