@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from guardreasoner.engines.hf_rows import check_fit, cut, tails
 from guardreasoner.engines.onnx_model import Floats, OnnxModel, Slots
 from guardreasoner.engines.prefix_cache import PrefixCache
 from guardreasoner.engines.sampling import Ending, Row, generator, log_softmax
-from guardreasoner.engines.templates import Writer
+from guardreasoner.engines.templates import TokenTemplates, Writer
 from guardreasoner.engines.wording import Ids, Wording
 from guardreasoner.errors import EngineError, InputError
 from guardreasoner.types import Completion, SamplingParams
@@ -72,11 +72,13 @@ class EmbeddedEngine:
         nothing = Completion(text="", finish_reason="length", num_tokens=0, logprobs=() if params.logprobs else None)
         done = [[nothing] * samples for _ in encoded]
         ending = Ending(self._onnx.end_token_ids, self._wording.special, params.stop, self._wording.decode)
+        given, ends = params.templates, self._onnx.end_token_ids
+        templates = self._wording.templates(given, params.stop, ends) if given else {}
         # by length, so that rows that share a pass are alike
         queue = deque(sorted(range(len(encoded)) if params.max_tokens > 0 else (), key=lambda i: len(encoded[i])))
 
         def work() -> None:
-            started = self._started(queue, encoded, params, samples)
+            started = self._started(queue, encoded, params, templates, samples)
             for row, memory in decode(self._onnx, started, params, ending):
                 self._remember([*row.prompt, *row.tokens[:-1]], memory, len(row.tokens))
                 done[row.place][row.sample] = self._completion(row, params)
@@ -117,11 +119,14 @@ class EmbeddedEngine:
         return sums
 
     def _started(
-        self, queue: deque[int], encoded: Sequence[Ids], params: SamplingParams, samples: int
+        self,
+        queue: deque[int],
+        encoded: Sequence[Ids],
+        params: SamplingParams,
+        templates: Mapping[int, TokenTemplates],
+        samples: int,
     ) -> Iterator[tuple[Row, Floats]]:
         """Rows with their first token, one prompt after the other; a prompt is read once for all its samples."""
-        given, wording = params.templates, self._wording
-        templates = wording.templates(given, params.stop, self._onnx.end_token_ids) if given else {}
         while True:
             try:
                 place = queue.popleft()
@@ -131,7 +136,7 @@ class EmbeddedEngine:
             limit = min(params.max_tokens, self.context_length - len(prompt))
             logits, memory = self._prefill(prompt)
             chosen = next((templates[token] for token in reversed(prompt) if token in templates), None)
-            quotable = wording.quotable(prompt, given) if given and chosen else None
+            quotable = self._wording.quotable(prompt, params.templates) if params.templates and chosen else None
             for sample in range(samples):
                 writer = Writer(chosen, quotable) if chosen and quotable else None
                 row = Row(place, sample, prompt, limit, generator(params, prompt, sample), writer)
