@@ -9,7 +9,9 @@ for.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -58,13 +60,27 @@ def wait_for_first(place: str) -> None:
 
 
 def part() -> None:
-    """The last call of all processes: they stop talking. One that ends without may be aborted by gloo's threads."""
+    """The last call of all processes. Of several, each ends here, its exit functions run and its output written.
+
+    Were they to wind down by themselves, a thread of PyTorch's that asks for Python meanwhile would now and then abort
+    a run that has done all its work (exit status -6).
+    """
     if count() > 1:
         wait_for_first("the end")
         import torch.distributed as dist
 
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
+        store, _ = _store()
+        if is_first():
+            while store.add("left", 0) < count() - 1:  # it may be the one that keeps the store
+                time.sleep(0.05)
+        else:
+            store.add("left", 1)
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 @cache

@@ -58,6 +58,6 @@ def _walk(path: Path, overrides: list[str] | None, names: list[str]) -> None:
             if stage.extra is None or (error.name or "").startswith("guardreasoner"):
                 raise
             raise MissingExtra(f"the stage `{stage.name}`", stage.extra) from None
-    part()
     if is_first():
         typer.echo(f"{recipe.name}: done, in {recipe.output}", err=True)
+    part()
