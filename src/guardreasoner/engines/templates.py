@@ -95,24 +95,26 @@ class TokenTemplates:
 
 
 class Writer:
-    """One text that is being written: every place in the templates where it may stand is kept."""
+    """One text that is being written: every way in which it may go on in the templates is kept."""
 
     def __init__(self, templates: TokenTemplates, quotable: Quotable) -> None:
         self._templates = templates
         self._quotable = quotable
         texts = templates.texts
         filled = [number for number, text in enumerate(texts) if quotable.words or QUOTES not in text]
-        self._places = {_Place(number, 0) for number in filled or range(len(texts))}
+        self._look({_Place(number, 0) for number in filled or range(len(texts))})
 
     @property
     def allowed(self) -> list[int]:
         """The tokens that may come next, in ascending order; there is always one."""
-        return sorted({token for place in self._places for tokens, _ in self._ways(place) for token in tokens})
+        return sorted({token for tokens, _ in self._next for token in tokens})
 
     def write(self, token: int) -> None:
         """Go on with one of the allowed."""
-        ways = (way for place in self._places for way in self._ways(place))
-        self._places = {then(token) for tokens, then in ways if token in tokens}
+        self._look({then(token) for tokens, then in self._next if token in tokens})
+
+    def _look(self, places: Collection[_Place]) -> None:
+        self._next = [way for place in places for way in self._ways(place)]
 
     def _ways(self, place: _Place) -> Iterator[_Way]:
         text = self._templates.texts[place.template]
