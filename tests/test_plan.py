@@ -53,9 +53,9 @@ def test_memory_by_hand() -> None:
     held = memory(TINY, section, devices=1, sharding="none", learnt_share=0.5)
     assert TINY.parameters == 348
     assert (held.weights, held.gradients, held.optimizer) == (348 * 4 + 348 * 2, 348 * 4, 348 * 8)
-    # per token and layer 16 x 4 in float32, then two bytes each of 4 x 4, 2 x 2 and 4 x 8
-    assert held.activations == 64 * 2 * (64 + 2 * (16 + 4 + 32))
-    assert held.logits == 10 * 10 * 32
+    # per token and layer 16 x 4 in float32, then two bytes each of 4 x 4, 2 x 2, what is repeated (2 x 2 + 4) and 4 x 8
+    assert held.activations == 64 * 2 * (64 + 2 * (16 + 4 + 8 + 32))
+    assert held.logits == 14 * 10 * 32
 
 
 def test_sharding_divides_what_is_trained_by_the_devices() -> None:

@@ -21,7 +21,7 @@ from train_small import losses, one_step, section, small_model, small_rows  # no
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM  # noqa: E402
 
 from guardreasoner.errors import EngineError, InputError  # noqa: E402
-from guardreasoner.training.checkpoints import fault, newest_whole  # noqa: E402
+from guardreasoner.training.checkpoints import fault, newest_whole, written  # noqa: E402
 from guardreasoner.training.learner import check_head, loss_of  # noqa: E402
 from guardreasoner.training.objectives import SFTObjective  # noqa: E402
 from guardreasoner.training.packing import Row, line  # noqa: E402
@@ -195,6 +195,13 @@ def test_checkpoint_that_does_not_fit_on_the_disk_stops_the_training_and_is_remo
     with largest_file(30_000), pytest.raises(InputError, match=r"cannot write .*checkpoint-4: .*(too large|os error)"):
         train(small_model(), small_rows(), folder, section(batch_size=8), epochs=1)
     assert not list(folder.glob("checkpoint-*"))
+
+
+def test_what_torch_says_of_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    said = "[enforce fail at inline_container.cc:672] . unexpected pos 7784710336 vs 7784710236"  # seen on a full disk
+    sentence = r"cannot write .*sft: \[enforce fail .*; [\d,]+ MB are free there; make room"
+    with pytest.raises(InputError, match=sentence), written(tmp_path / "sft", "; make room"):
+        raise RuntimeError(said)
 
 
 def test_metrics_that_do_not_fit_on_the_disk_stop_the_training(tmp_path: Path) -> None:

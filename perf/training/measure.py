@@ -66,6 +66,7 @@ def main() -> None:
     """Measure, write both files, print the page."""
     chosen = options()
     os.environ["OMP_NUM_THREADS"] = str(chosen.threads)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # seconds are the processor's
     import torch
     from page import machine, markdown
     from rows import make_rows, make_tokenizer

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
 from guardreasoner.recipe import DPOSection, Optimisation, SFTSection
 from guardreasoner.training.bases import open_model
 from guardreasoner.training.batches import length_grouped
+from guardreasoner.training.loop import PlannedTrainer
 from guardreasoner.training.objectives import SFTObjective
 from guardreasoner.training.packing import Example, Row, pack
 from guardreasoner.training.pairs import PairRow, PreferenceObjective, pair_row
@@ -21,7 +23,6 @@ from guardreasoner.training.reference import with_reference
 from guardreasoner.training.trainer import train
 
 Ids = list[int]
-NEVER = 10**9
 
 
 def sft_rows(ids: Sequence[tuple[Ids, Ids]], row_tokens: int) -> list[Row]:
@@ -36,18 +37,18 @@ def dpo_rows(ids: Sequence[tuple[Ids, Ids, Ids]]) -> list[PairRow]:
 
 def sft(model: Path, rows: Sequence[Row], section: SFTSection, clock: Callable[[], float]) -> float:
     """Seconds of one pass."""
-    opened = open_model(str(model))
+    opened = _placed(model)
     start = clock()
-    with redirect_stderr(StringIO()):
+    with _quietly():
         train(opened, rows, Path(tempfile.mkdtemp()), section, epochs=1)
     return clock() - start
 
 
 def dpo(model: Path, rows: Sequence[PairRow], section: DPOSection, clock: Callable[[], float]) -> tuple[float, float]:
     """Seconds of the reference log-probabilities, and of one pass."""
-    opened, out = open_model(str(model)), Path(tempfile.mkdtemp())
+    opened, out = _placed(model), Path(tempfile.mkdtemp())
     start = clock()
-    with redirect_stderr(StringIO()):
+    with _quietly():
         referred = with_reference(opened, rows, out, "measured", section)
         middle = clock()
         objective = PreferenceObjective(section.beta, section.sft_weight)
@@ -57,22 +58,35 @@ def dpo(model: Path, rows: Sequence[PairRow], section: DPOSection, clock: Callab
 
 def sft_loss(model: Path, rows: Sequence[Row], section: SFTSection) -> float:
     """Mean loss of a learnt token before training, in float32."""
-    return _loss(open_model(str(model)), rows, section, SFTObjective())
+    return _loss(_placed(model), rows, section, SFTObjective())
 
 
 def dpo_loss(model: Path, rows: Sequence[PairRow], section: DPOSection) -> float:
     """Mean loss of a pair before training, in float32."""
-    opened = open_model(str(model))
+    opened = _placed(model)
     exact = section.model_copy(update={"bf16": False})
     with redirect_stderr(StringIO()):
         referred = with_reference(opened, rows, Path(tempfile.mkdtemp()), "measured", exact)
     return _loss(opened, referred.rows, section, PreferenceObjective(section.beta, section.sft_weight))
 
 
+@contextmanager
+def _quietly() -> Generator[None]:
+    """No bar, and no checkpoint at the end: the rivals are told to write none."""
+    with redirect_stderr(StringIO()), patch.object(PlannedTrainer, "_save_checkpoint"):
+        yield
+
+
+def _placed(model: Path) -> Any:
+    """The model where it is trained: TRL's trainers place theirs before the clock starts."""
+    return open_model(str(model)).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _loss(model: Any, rows: Sequence[Any], section: Optimisation, objective: Any) -> float:
     total = 0.0
     for group in length_grouped([objective.tokens(row) for row in rows], section.batch_tokens, 0):
         batch = objective.collate([rows[number] for number in group])
+        batch = {name: value.to(model.device) for name, value in batch.items()}
         inputs = {name: batch.get(name) for name in ("input_ids", "position_ids", "attention_mask")}
         with torch.no_grad():
             hidden = model.base_model(**inputs, use_cache=False).last_hidden_state

@@ -100,7 +100,7 @@ def dpo_loss(trainer: TimedDPOTrainer) -> float:
     """Mean loss before training, in float32, pair by pair: TRL's SFT term is a mean over the tokens of a batch."""
     rows = [trainer.data_collator([row]) for row in trainer.train_dataset]
     with torch.no_grad():
-        return sum(trainer.compute_loss(trainer.model, row).item() for row in rows) / len(rows)
+        return sum(trainer.compute_loss(trainer.model, trainer._prepare_inputs(row)).item() for row in rows) / len(rows)
 
 
 def _model(folder: Path) -> Any:

@@ -24,7 +24,7 @@ def plan(
     sharding: Annotated[str, typer.Option(help="How weights are spread over devices: none, fsdp2 or zero3.")] = "fsdp2",
     utilisation: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Share of the devices' peak that training is assumed to reach.")
-    ] = 0.35,
+    ] = 0.2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Say before a run what its training needs, and whether it fits; nothing is loaded or trained.

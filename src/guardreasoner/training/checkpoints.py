@@ -14,6 +14,7 @@ from guardreasoner.errors import InputError
 from guardreasoner.jsonl import reason
 
 STATE = "trainer_state.json"  # the Trainer writes it last
+_WRITER = ("PytorchStreamWriter", "inline_container", "os error")  # what torch's and safetensors' writers say
 
 
 def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
@@ -81,7 +82,7 @@ def written(place: Path, hint: str = "") -> Generator[None]:
     except Exception as error:
         # SafetensorError, and the RuntimeError of torch's own writer
         said = str(error)
-        if type(error).__name__ != "SafetensorError" and "PytorchStreamWriter" not in said and "os error" not in said:
+        if type(error).__name__ != "SafetensorError" and not any(mark in said for mark in _WRITER):
             raise
         raise _cannot_write(place, said.splitlines()[0], hint) from error
 
