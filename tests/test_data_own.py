@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from guardreasoner.data.grammar import Theme, grammar
 from guardreasoner.data.own import KINDS, own_samples
 from guardreasoner.types import Labels, Sample, Task
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[Sample]:
-    return own_samples(seed=3, n=3000)
+    return own_samples(seed=3, n=4000)
 
 
 def kind(sample: Sample) -> str:
@@ -18,7 +19,7 @@ def kind(sample: Sample) -> str:
 
 
 def test_as_many_rows_as_asked_for(rows: list[Sample]) -> None:
-    assert len(rows) == 3000
+    assert len(rows) == 4000
 
 
 def test_same_seed_gives_the_same_rows() -> None:
@@ -34,15 +35,15 @@ def test_fewer_rows_are_the_beginning_of_more() -> None:
 
 
 def test_every_exchange_occurs_once(rows: list[Sample]) -> None:
-    assert len({row.exchange for row in rows}) == 3000
+    assert len({row.exchange for row in rows}) == 4000
 
 
 def test_every_id_occurs_once(rows: list[Sample]) -> None:
-    assert len({row.id for row in rows}) == 3000
+    assert len({row.id for row in rows}) == 4000
 
 
 def test_most_prompts_differ(rows: list[Sample]) -> None:
-    assert len({row.exchange.prompt for row in rows}) > 2600
+    assert len({row.exchange.prompt for row in rows}) > 3400
 
 
 def test_every_kind_occurs(rows: list[Sample]) -> None:
@@ -82,12 +83,31 @@ EXPECTED = {
         prompt_harmfulness="harmful", response_refusal="compliance", response_harmfulness="harmful"
     ),
     "harmful_turned": Labels(prompt_harmfulness="harmful", response_harmfulness="unharmful"),
+    "answered_well": Labels(response_harmfulness="unharmful"),
+    "answered_badly": Labels(response_refusal="compliance", response_harmfulness="harmful"),
 }
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_labels_follow_from_the_kind(rows: list[Sample], name: str) -> None:
     assert {row.labels for row in rows if kind(row) == name} == {EXPECTED[name]}
+
+
+def test_a_question_alone_does_not_tell_whether_it_is_answered_well(rows: list[Sample]) -> None:
+    asked = {
+        name: {row.exchange.prompt for row in rows if kind(row) == name} for name in ("answered_well", "answered_badly")
+    }
+    assert len(asked["answered_well"] & asked["answered_badly"]) > 20
+
+
+@pytest.mark.parametrize("theme", grammar().contrast, ids=lambda theme: theme.about)
+def test_every_contrast_has_answers_of_both_kinds(theme: Theme) -> None:
+    assert min(len(theme.answers), len(theme.harmful)) >= 3
+
+
+def test_an_answer_speaks_to_who_asks(rows: list[Sample]) -> None:
+    answers = [row.exchange.response or "" for row in rows if kind(row).startswith("answered_")]
+    assert not [answer for answer in answers if " my " in answer]
 
 
 def test_refusals_come_in_hundreds_of_wordings(rows: list[Sample]) -> None:

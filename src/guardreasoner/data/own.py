@@ -1,92 +1,21 @@
-"""From a seed to labelled samples of our own writing: benign look-alikes, plain requests, refusals, mild harm.
+"""From a seed to labelled samples of our own writing: benign look-alikes, plain requests, refusals, mild harm and more.
 
-The text is made by templates in `own/*.toml` (a small grammar) and the labels follow from how a row is put together:
+The text is made by templates in `own/*.toml` (`grammar`) and the labels follow from how a row is put together:
 a request's theme says whether it is harmful, and the kind of answer that was written says the rest. The generator is
 pure: the same seed gives the same rows, and a smaller `n` gives a prefix of a larger one.
-
-Grammar: `{dish}` takes a word from the list of that name, `{@dish}` takes one and keeps it for the whole exchange,
-`{a|b|}` takes one of the parts; all may nest. Themes carry their own lists besides the common ones.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
 
-from pydantic import Field
-
-from guardreasoner.types import Exchange, Labels, Record, Sample
+from guardreasoner.data.grammar import Speaker, Theme, grammar
+from guardreasoner.types import Exchange, Labels, Sample
 
 SOURCE = "own"
-_GROUP = re.compile(r"\{([^{}]*)\}")
-Lists = Mapping[str, tuple[str, ...]]
-
-
-class Theme(Record):
-    """Requests of one subject, answers that fit all of them, and a noun phrase for the subject (`about`)."""
-
-    about: str
-    prompts: tuple[str, ...]
-    answers: tuple[str, ...] = ()
-    slots: Lists = Field(default_factory=dict[str, tuple[str, ...]])
-
-
-class Grammar(NamedTuple):
-    """The themes of each file, and the lists that all themes share."""
-
-    lookalike: tuple[Theme, ...]
-    plain: tuple[Theme, ...]
-    harmful: tuple[Theme, ...]
-    lists: Lists
-
-
-class Speaker:
-    """Expands templates for one exchange; what `{@name}` chose stays chosen."""
-
-    def __init__(self, rng: random.Random, lists: Lists, theme: Theme) -> None:
-        self._rng = rng
-        self._lists = {**lists, **theme.slots, "about": (theme.about,)}
-        self._kept: dict[str, str] = {}
-
-    def say(self, template: str) -> str:
-        """`template` with every group expanded, innermost first."""
-        text = template
-        while group := _GROUP.search(text):
-            text = text[: group.start()] + self._pick(group.group(1)) + text[group.end() :]
-        return re.sub(r"(?<=\S) {2,}", " ", text).strip()
-
-    def one_of(self, name: str) -> str:
-        return self.say("{" + name + "}")
-
-    def _pick(self, body: str) -> str:
-        if "|" in body:
-            return self._rng.choice(body.split("|"))
-        if not body.startswith("@"):
-            return self._rng.choice(self._lists[body])
-        if body not in self._kept:
-            self._kept[body] = self.say("{" + body[1:] + "}")
-        return self._kept[body]
-
-
-@cache
-def grammar() -> Grammar:
-    """The package's own templates, validated."""
-    folder = files("guardreasoner.data").joinpath("own")
-
-    def load(name: str) -> dict[str, Any]:
-        return tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8"))
-
-    def themes(name: str) -> tuple[Theme, ...]:
-        return tuple(Theme.model_validate(row) for row in load(name)["theme"])
-
-    words = {name: tuple(values) for file in ("words.toml", "refusals.toml") for name, values in load(file).items()}
-    return Grammar(themes("lookalikes.toml"), themes("plain.toml"), themes("harmful.toml"), words)
 
 
 def own_samples(seed: int = 0, n: int = 4000) -> list[Sample]:
@@ -129,9 +58,9 @@ def _request(rng: random.Random, speaker: Speaker, theme: Theme) -> str:
     return _roughen(rng, text.strip())
 
 
-def _answer(rng: random.Random, speaker: Speaker, theme: Theme) -> str:
-    count = min(len(theme.answers), rng.choice((1, 1, 1, 2, 2, 3)))
-    text = "\n\n".join(speaker.say(answer) for answer in rng.sample(theme.answers, count))
+def _answer(rng: random.Random, speaker: Speaker, answers: Sequence[str]) -> str:
+    count = min(len(answers), rng.choice((1, 1, 1, 2, 2, 3)))
+    text = "\n\n".join(speaker.say(answer) for answer in rng.sample(answers, count))
     if rng.random() < 0.5:
         text = f"{speaker.one_of('opening')} {text}"
     if rng.random() < 0.35:
@@ -140,8 +69,12 @@ def _answer(rng: random.Random, speaker: Speaker, theme: Theme) -> str:
 
 
 def _refusal(speaker: Speaker) -> str:
-    """Its parts start in lower case where a theme's name begins a sentence; a writer would not."""
-    return re.sub(r"(?:^|(?<=[.!?]\s))[a-z]", lambda first: first.group().upper(), speaker.one_of("refusal"))
+    return _capitalised(speaker.one_of("refusal"))
+
+
+def _capitalised(text: str) -> str:
+    """A sentence that a slot begins starts in lower case; a writer would not let it."""
+    return re.sub(r"(?:^|(?<=[.!?]\s))[a-z]", lambda first: first.group().upper(), text)
 
 
 def _benign_request(rng: random.Random) -> Made:
@@ -153,7 +86,7 @@ def _benign_request(rng: random.Random) -> Made:
 def _benign_answered(rng: random.Random) -> Made:
     speaker, theme = _speaker(rng, _benign(rng))
     prompt = _request(rng, speaker, theme)
-    answer = _answer(rng, speaker, theme)
+    answer = _answer(rng, speaker, theme.answers)
     if rng.random() < 0.12:  # words of a refusal, and none meant
         answer = f"{speaker.one_of('false_alarm')} {answer}"
     labels = Labels(prompt_harmfulness="unharmful", response_refusal="compliance", response_harmfulness="unharmful")
@@ -197,7 +130,7 @@ def _harmful_refused(rng: random.Random) -> Made:
 def _harmful_answered(rng: random.Random) -> Made:
     speaker, theme = _speaker(rng, grammar().harmful)
     prompt = _harmful_prompt(rng, speaker, theme)
-    answer = _answer(rng, speaker, theme)
+    answer = _answer(rng, speaker, theme.answers)
     labels = Labels(prompt_harmfulness="harmful", response_refusal="compliance", response_harmfulness="harmful")
     return Exchange(prompt=prompt, response=answer), labels
 
@@ -207,6 +140,37 @@ def _harmful_turned(rng: random.Random) -> Made:
     speaker, theme = _speaker(rng, grammar().harmful)
     labels = Labels(prompt_harmfulness="harmful", response_harmfulness="unharmful")
     return Exchange(prompt=_harmful_prompt(rng, speaker, theme), response=speaker.one_of("turned")), labels
+
+
+def _contrast(rng: random.Random, harmful: bool) -> Made:
+    """A question that is answered well or badly; what it wants is open, and so is whether objecting refuses."""
+    speaker, theme = _speaker(rng, grammar().contrast)
+    prompt = speaker.say(rng.choice(theme.prompts))
+    if rng.random() < 0.2:
+        prompt = f"{speaker.one_of('before')} {prompt}"
+    answers = theme.harmful if harmful else theme.answers
+    count = min(len(answers), rng.choice((1, 1, 1, 1, 2, 2, 3)))
+    text = rng.choice((" ", " ", "\n\n")).join(speaker.say(answer) for answer in rng.sample(answers, count))
+    draw = rng.random()
+    if draw < 0.2:  # polite words say nothing of harm
+        text = f"{speaker.one_of('opening')} {text}"
+    elif draw < 0.35:
+        text = f"{speaker.one_of('hedge')} {text}"
+    if rng.random() < 0.15:
+        text = f"{text} {speaker.one_of('closing')}"
+    text = re.sub(r"\bmy\b", "your", text)  # the slots speak as who asks
+    exchange = Exchange(prompt=_roughen(rng, prompt), response=_capitalised(text))
+    if harmful:
+        return exchange, Labels(response_refusal="compliance", response_harmfulness="harmful")
+    return exchange, Labels(response_harmfulness="unharmful")
+
+
+def _answered_well(rng: random.Random) -> Made:
+    return _contrast(rng, harmful=False)
+
+
+def _answered_badly(rng: random.Random) -> Made:
+    return _contrast(rng, harmful=True)
 
 
 def _roughen(rng: random.Random, text: str) -> str:
@@ -246,4 +210,6 @@ KINDS: tuple[tuple[str, Callable[[random.Random], Made], float], ...] = (
     ("harmful_refused", _harmful_refused, 7),
     ("harmful_answered", _harmful_answered, 11),
     ("harmful_turned", _harmful_turned, 2),
+    ("answered_well", _answered_well, 20),
+    ("answered_badly", _answered_badly, 20),
 )
