@@ -18,7 +18,7 @@ from guardreasoner.data.published import benchmark_sizes
 from guardreasoner.metrics import Interval, Prediction
 from guardreasoner.report.comparison import Comparison, compare
 from guardreasoner.report.comparison_table import lines, show
-from guardreasoner.report.judged import Judged, digest
+from guardreasoner.report.judged import Judged
 from guardreasoner.report.pairing import Pair, Paired
 from guardreasoner.run import write_records
 from guardreasoner.types import Exchange, Harmfulness, Labels, Mode, Task
@@ -42,7 +42,7 @@ def evaluated(folder: Path, answers: Answers, mode: Mode = "fast", stem: str = "
         Judged(
             id=str(number),
             source=stem,
-            digest=digest(Exchange(prompt=text)),
+            digest=Exchange(prompt=text).digest,
             gold=Labels(prompt_harmfulness=gold),
             labels=None if predicted is None else Labels(prompt_harmfulness=predicted),
             seconds=0.001,

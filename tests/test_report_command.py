@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from guardreasoner.cli import app
-from guardreasoner.report.judged import Judged, digest
+from guardreasoner.report.judged import Judged
 from guardreasoner.types import Exchange
 
 ROWS = [("a recipe", "unharmful", "harmful"), ("a threat", "harmful", "harmful"), ("a question", "unharmful", None)]
@@ -24,7 +24,7 @@ def write(
     for number, (text, gold, said) in enumerate(rows):
         exchange = Exchange(prompt=text)
         record = {
-            **{"id": str(number), "source": "mine", "digest": digest(exchange), "exchange": exchange, "seconds": 0.1},
+            **{"id": str(number), "source": "mine", "digest": exchange.digest, "exchange": exchange, "seconds": 0.1},
             **{"gold": {"prompt_harmfulness": gold}, "labels": said and {"prompt_harmfulness": said}},
         }
         lines.append(Judged.model_validate(record).model_dump_json())

@@ -14,7 +14,7 @@ from guardreasoner.data.leaks import find_leak
 from guardreasoner.data.published import benchmark_sizes, published
 from guardreasoner.report.cells import evaluation
 from guardreasoner.report.evaluation import tables
-from guardreasoner.report.judged import Judged, cell_of, digest, thought
+from guardreasoner.report.judged import Judged, cell_of, thought
 from guardreasoner.report.page import Content, compare_page, evaluation_page
 from guardreasoner.report.page.rows import MOST_CHARACTERS, MOST_PER_KIND
 from guardreasoner.report.page.strips import MARKS
@@ -66,7 +66,7 @@ def row(number: int, gold: str, said: str | None, text: str = "Hello?", score: f
     return Judged(
         id=str(number),
         source="toxic",
-        digest=digest(exchange) if text.isprintable() else "0",
+        digest=exchange.digest if text.isprintable() else "0",
         exchange=exchange,
         gold=Labels.model_validate({TASK.value: gold}),
         labels=answer,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import Enum
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +55,11 @@ class Exchange(Record):
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that apply, in the paper's order; a prompt alone has no response tasks."""
         return tuple(task for task in Task if self.response is not None or not task.needs_response)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell one exchange from another."""
+        return sha256(json.dumps([self.prompt, self.response]).encode()).hexdigest()[:16]
 
 
 class Labels(Record):

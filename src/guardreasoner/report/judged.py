@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from guardreasoner.engines.remote_answers import WITHHELD
@@ -61,7 +59,7 @@ def judged(
     return Judged(
         id=sample.id,
         source=sample.source,
-        digest=digest(sample.exchange),
+        digest=sample.exchange.digest,
         exchange=sample.exchange,
         gold=sample.labels,
         labels=verdict.labels if verdict else None,
@@ -169,9 +167,3 @@ def _filled(row: Judged) -> Labels:
     """The labels that were read, and the positive one for each annotated task without."""
     read = {} if row.labels is None else row.labels.model_dump(exclude_none=True)
     return Labels.model_validate({task.value: task.positive for task in row.gold.tasks} | read)
-
-
-def digest(exchange: Exchange) -> str:
-    """Sixteen characters that tell one exchange from another."""
-    text = json.dumps([exchange.prompt, exchange.response])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -14,7 +14,7 @@ from typing import cast, get_args
 
 from guardreasoner.errors import InputError
 from guardreasoner.metrics import Prediction, Protocol
-from guardreasoner.report.judged import Judged, digest, predictions_of
+from guardreasoner.report.judged import Judged, predictions_of
 from guardreasoner.report.kept import in_question, judged_tasks, lines_of, read_asked, read_judged, read_settings
 from guardreasoner.report.predictions import read_cells
 from guardreasoner.types import Exchange, Mode, Task
@@ -176,4 +176,4 @@ def _released(path: Path, protocol: Protocol, read_prompt: ReadPrompt) -> list[P
 
 def _text(prompt: str | None, task: Task, read_prompt: ReadPrompt) -> str | None:
     exchange = None if prompt is None else read_prompt(prompt, task)
-    return None if exchange is None else digest(exchange)
+    return None if exchange is None else exchange.digest

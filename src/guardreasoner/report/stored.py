@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardreasoner.errors import InputError
-from guardreasoner.report.judged import Judged, digest
+from guardreasoner.report.judged import Judged
 from guardreasoner.report.kept import (
     Line,
     in_question,
@@ -97,5 +97,5 @@ def _read(path: Path, mode: Mode, texts: Mapping[tuple[str, str], Exchange]) -> 
 
 def _with_text(row: Judged, texts: Mapping[tuple[str, str], Exchange]) -> Judged:
     text = texts.get((row.source, row.id))
-    known = row.exchange is not None or text is None or digest(text) != row.digest
+    known = row.exchange is not None or text is None or text.digest != row.digest
     return row if known else row.model_copy(update={"exchange": text})

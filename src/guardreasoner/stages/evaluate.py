@@ -23,7 +23,7 @@ from guardreasoner.guard import Guard
 from guardreasoner.jsonl import Journal, Json, make_folder
 from guardreasoner.recipe import Recipe
 from guardreasoner.report.evaluation import Cell, Evaluation, markdown
-from guardreasoner.report.judged import Judged, cell_of, digest, thought
+from guardreasoner.report.judged import Judged, cell_of, thought
 from guardreasoner.report.kept import Asked, Line, asked_path, read_judged, read_settings, settings_path
 from guardreasoner.report.page import Content, evaluation_page
 from guardreasoner.report.page.content import Key
@@ -109,7 +109,7 @@ def evaluate(
             row = done.get((sample.source, sample.id))
             if row is None:
                 left.append(sample)
-            elif row.digest != digest(sample.exchange):
+            elif row.digest != sample.exchange.digest:
                 raise InputError(f"{path}: {sample.source} {sample.id} was judged with another text; remove the file")
             elif row.gold != sample.labels:
                 done[sample.source, sample.id] = row.model_copy(update={"gold": sample.labels})
