@@ -14,7 +14,7 @@ import json
 import random
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def dialogue(text: str) -> list[tuple[str, str]]:
     return [(who, words.strip()) for who, words in zip(parts[1::2], parts[2::2], strict=True)]
 
 
-def text_rows(folder: Path, sources: dict[str, int]) -> Iterator[tuple[str, int, str]]:
+def text_rows(folder: Path, sources: Collection[str]) -> Iterator[tuple[str, int, str]]:
     """(source, row number, text) of every row of `text/*.jsonl.gz` whose source is asked for."""
     seen: set[str] = set()
     for path in sorted((folder / "text").glob("*.jsonl.gz")):

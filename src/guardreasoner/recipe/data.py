@@ -36,6 +36,8 @@ class DataSection(Record):
     """Per source: rows whose `note` contains one of these are left out."""
     pairs: dict[str, int] = Field(default_factory=dict)
     """Ordinary dialogue of `text/*.jsonl.gz` by `source`, taken as benign request, compliance, unharmful response."""
+    annotated: dict[str, Path] = Field(default_factory=dict[str, Path])
+    """Dialogue of `text/*.jsonl.gz` by `source`, and the file that holds its labels (`data/annotated.py`)."""
     own: int = Field(default=0, ge=0)
     """Rows of our own making (`data/own`)."""
     text: dict[str, int] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from guardreasoner.data.labelled import dialogue_samples, is_dev, labelled_samples, normalised
 from guardreasoner.data.tally import Found, Tally, without_double_ids
+from guardreasoner.errors import InputError
 from guardreasoner.jsonl import write_atomically
 from guardreasoner.recipe import DataSection, Recipe
 from guardreasoner.run import RunFolder
@@ -48,6 +49,10 @@ def collect(section: DataSection, tallies: dict[str, Tally]) -> Iterator[Sample]
 
 
 def _found(section: DataSection, tallies: dict[str, Tally]) -> Iterator[Found]:
+    if both := sorted(section.pairs.keys() & section.annotated.keys()):
+        raise InputError(
+            f"{both[0]}: in `data.pairs`, which takes it as benign, and in `data.annotated`, expected one of them"
+        )
     for source, rows in section.labelled.items():
         leave_out = section.leave_out_notes.get(source, ())
         yield from _listed(
@@ -55,10 +60,20 @@ def _found(section: DataSection, tallies: dict[str, Tally]) -> Iterator[Found]:
         )
     if section.pairs:
         yield from _listed("text", dialogue_samples(section.folder, section.pairs, section.seed))
+    if section.annotated:
+        from guardreasoner.data.annotated import annotated_samples
+
+        for source, path in section.annotated.items():
+            yield from annotated_samples(section.folder, source, path, tallies.setdefault(source, Tally()))
     if section.own:
         from guardreasoner.data.own import own_samples
 
         yield from _listed("own", own_samples(section.seed, section.own))
+    yield from _named(section, tallies)
+
+
+def _named(section: DataSection, tallies: dict[str, Tally]) -> Iterator[Found]:
+    """The paper's sources, and files that the recipe names."""
     if section.seeds:
         from guardreasoner.data.hub import seed_samples
         from guardreasoner.data.seeds import seed_of

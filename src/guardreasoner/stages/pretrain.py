@@ -60,7 +60,7 @@ def documents(section: DataSection, samples: list[Sample]) -> list[str]:
             kept[source].append(text)
     chosen = [text for source, texts in kept.items() for text in _up_to(texts, section.text[source], section.seed)]
     # Rows made from templates teach judging, not language; they serve only where there is nothing else.
-    own_too = not (section.text or section.labelled or section.pairs)
+    own_too = not (section.text or section.labelled or section.pairs or section.annotated)
     language = [sample for sample in samples if own_too or sample.source != OWN]
     exchanges = dict.fromkeys(_whole(sample.exchange) for sample in language)
     all_of_it = [_marked(text) + END for text in chosen] + [text + END for text in exchanges]
