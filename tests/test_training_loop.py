@@ -21,6 +21,7 @@ from train_small import losses, one_step, section, small_model, small_rows  # no
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM  # noqa: E402
 
 from guardreasoner.errors import EngineError, InputError  # noqa: E402
+from guardreasoner.jsonl import held  # noqa: E402
 from guardreasoner.training.checkpoints import fault, newest_whole, written  # noqa: E402
 from guardreasoner.training.learner import check_head, loss_of  # noqa: E402
 from guardreasoner.training.objectives import SFTObjective  # noqa: E402
@@ -202,6 +203,15 @@ def test_what_torch_says_of_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     sentence = r"cannot write .*sft: \[enforce fail .*; [\d,]+ MB are free there; make room"
     with pytest.raises(InputError, match=sentence), written(tmp_path / "sft", "; make room"):
         raise RuntimeError(said)
+
+
+def test_folder_that_another_process_trains_in_is_refused_until_it_is_free(tmp_path: Path) -> None:
+    folder = tmp_path / "sft"
+    with held(folder / ".lock", "training"), pytest.raises(InputError) as caught:
+        train(small_model(), small_rows(), folder, section(batch_size=8), epochs=1)
+    assert str(caught.value) == f"{folder}: another process is training here; wait for it, or stop it"
+    train(small_model(), small_rows(), folder, section(batch_size=8), epochs=1)
+    assert losses(folder)
 
 
 def test_metrics_that_do_not_fit_on_the_disk_stop_the_training(tmp_path: Path) -> None:

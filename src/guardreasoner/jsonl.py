@@ -176,6 +176,24 @@ class Journal:
         self.close()
 
 
+@contextmanager
+def held(path: Path, doing: str) -> Generator[None]:
+    """While it lasts no other process gets `path`, where the system can lock files; a killed one holds nothing.
+
+    Raises:
+        InputError: another process has it, and is `doing` something there.
+    """
+    make_folder(path.parent)
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    with file:
+        if not _lock(file):
+            raise InputError(f"{path.parent}: another process is {doing} here; wait for it, or stop it")
+        yield
+
+
 def _lock(file: IO[bytes]) -> bool:
     try:
         import fcntl

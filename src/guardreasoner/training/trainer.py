@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from guardreasoner import processes
 from guardreasoner.errors import InputError
+from guardreasoner.jsonl import held
 from guardreasoner.recipe import ModelSection, Optimisation
 from guardreasoner.run import write_whole
 from guardreasoner.training.checkpoints import newest_whole, written
@@ -101,7 +103,8 @@ def train(
     afterwards the first process has the whole model, the others may have none of it.
 
     Raises:
-        InputError: the model or a row cannot be trained on, a file cannot be written, a library is missing.
+        InputError: the model or a row cannot be trained on, a file cannot be written, a library is missing, another
+            process is training in `folder`.
         EngineError: the loss or its gradient is no finite number.
     """
     disable_progress_bar()  # of loading and saving; ours shows the training
@@ -115,28 +118,30 @@ def train(
         processes=processes.count(),
         seed=section.seed,
     )
-    _same(folder, run, [objective.tokens(row) for row in rows])
-    batches = PlannedBatches(run, rows, objective, model, folder.name)
-    tokens = [sum(objective.tokens(rows[row]) for row in run.rows(step)) for step in range(len(run.steps))]
-    progress = Progressing(folder, tokens)
-    last = _goes_on_from(folder)
-    with learning(model, objective):
-        trainer = PlannedTrainer(
-            model=model,
-            args=arguments_of(section, folder, run),
-            train_dataset=batches,
-            data_collator=only_batch,
-            callbacks=[progress],
-            compute_loss_func=is_scaled,
-            run=run,
-            section=section,
-        )
-        trainer.remove_callback(PrinterCallback)
-        try:
-            trainer.train(resume_from_checkpoint=None if last is None else str(last))
-        finally:
-            progress.close()
-        gather(model)
+    # a launcher that is killed may leave its processes at work
+    with held(folder / ".lock", "training") if processes.is_first() else nullcontext():
+        _same(folder, run, [objective.tokens(row) for row in rows])
+        batches = PlannedBatches(run, rows, objective, model, folder.name)
+        tokens = [sum(objective.tokens(rows[row]) for row in run.rows(step)) for step in range(len(run.steps))]
+        progress = Progressing(folder, tokens)
+        last = _goes_on_from(folder)
+        with learning(model, objective):
+            trainer = PlannedTrainer(
+                model=model,
+                args=arguments_of(section, folder, run),
+                train_dataset=batches,
+                data_collator=only_batch,
+                callbacks=[progress],
+                compute_loss_func=is_scaled,
+                run=run,
+                section=section,
+            )
+            trainer.remove_callback(PrinterCallback)
+            try:
+                trainer.train(resume_from_checkpoint=None if last is None else str(last))
+            finally:
+                progress.close()
+            gather(model)
     return model
 
 
