@@ -26,8 +26,8 @@ import trl_side
 from gpu_page import markdown
 from gpu_turns import cleared, clock, device, figures, measured, timed
 from page import machine
-from rows import make_rows, make_tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
+from rows import columns, llama, make_rows, make_tokenizer
+from transformers import LlamaForCausalLM
 
 from guardreasoner.recipe import DPOSection, SFTSection
 from guardreasoner.training.needs import Tokens
@@ -96,21 +96,8 @@ def made(chosen: argparse.Namespace, rows: list[Any], folder: Path) -> tuple[Sha
     """A model of random weights in `folder`, made on the GPU, in bfloat16; and a tokenizer for the rows."""
     tokenizer = make_tokenizer(rows, folder, min(8192, chosen.vocabulary))
     torch.manual_seed(chosen.seed)
-    config = LlamaConfig(
-        vocab_size=chosen.vocabulary,
-        hidden_size=chosen.hidden,
-        num_hidden_layers=chosen.layers,
-        intermediate_size=chosen.mlp,
-        num_attention_heads=chosen.heads,
-        num_key_value_heads=chosen.kv_heads,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.token_to_id("<|end|>"),
-        pad_token_id=0,
-    )
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+        LlamaForCausalLM(llama(chosen, tokenizer, chosen.kv_heads)).to(torch.bfloat16).save_pretrained(folder)
     cleared()
     return read_shape(folder / "config.json"), tokenizer
 
@@ -119,12 +106,7 @@ def sft(chosen: argparse.Namespace, shape: Shape, folder: Path, ids: list[Any]) 
     """Tokens per second of one pass, each setting."""
     rows = own_side.sft_rows(ids, 0)
     recipe = SFTSection(**common(chosen.rows, chosen.sft_tokens), learning_rate=5e-5, gradient_checkpointing=True)
-    whole = recipe.model_copy(update={"gradient_checkpointing": False})
-    sections = {
-        "ours, the recipe's settings": recipe,
-        "ours, no gradient checkpointing": whole,
-        f"ours, + {chosen.wide_tokens:,} tokens at once": whole.model_copy(update={"batch_tokens": chosen.wide_tokens}),
-    }
+    sections = settings(recipe, chosen.wide_tokens)
     turns = {name: own(lambda s, n: own_side.sft(folder, rows[:n], s, clock), s) for name, s in sections.items()}
     for name in ("TRL, defaults", "TRL, no gradient checkpointing", "TRL, + group_by_length"):
         turns[name] = lambda n, settings=trl_side.SFT[name]: timed(
@@ -150,21 +132,8 @@ def dpo(chosen: argparse.Namespace, shape: Shape, folder: Path, texts: list[Any]
     """Pairs per second over two epochs, the reference's log-probabilities included, each setting; one pass is timed."""
     rows = own_side.dpo_rows(ids)
     recipe = DPOSection(**common(chosen.pairs, chosen.dpo_tokens), learning_rate=5e-6, gradient_checkpointing=True)
-    whole = recipe.model_copy(update={"gradient_checkpointing": False})
-    sections = {
-        "ours, the recipe's settings": recipe,
-        "ours, no gradient checkpointing": whole,
-        f"ours, + {chosen.sft_tokens:,} tokens at once": whole.model_copy(update={"batch_tokens": chosen.sft_tokens}),
-    }
-    columns = [
-        {
-            "prompt": text.prompt,
-            "chosen": text.chosen,
-            "rejected": text.rejected,
-            "length": len(p) + max(len(c), len(r)),
-        }
-        for text, (p, c, r) in zip(texts, ids, strict=True)
-    ]
+    sections = settings(recipe, chosen.sft_tokens)
+    pairs = columns(texts, ids)
 
     def both_epochs(section: DPOSection, count: int) -> float:
         reference, once = own_side.dpo(folder, rows[:count], section, clock)
@@ -175,7 +144,7 @@ def dpo(chosen: argparse.Namespace, shape: Shape, folder: Path, texts: list[Any]
     def rival(settings: dict[str, Any]) -> Callable[[int], float]:
         def turn(count: int) -> float:
             told = accumulating(chosen.pairs, "dpo") | settings
-            trainer = trl_side.dpo(folder, columns[:count], PER_DEVICE["dpo"], True, told, clock)
+            trainer = trl_side.dpo(folder, pairs[:count], PER_DEVICE["dpo"], True, told, clock)
             return EPOCHS * timed(trainer.train) + trainer.reference
 
         return turn
@@ -183,7 +152,7 @@ def dpo(chosen: argparse.Namespace, shape: Shape, folder: Path, texts: list[Any]
     for name in ("TRL, defaults", "TRL, no gradient checkpointing", "TRL, + precompute_ref_log_probs"):
         turns[name] = rival(trl_side.DPO[name])
     losses = {"ours": own_side.dpo_loss(folder, rows[:COMPARED], recipe)}
-    losses["TRL"] = trl_side.dpo_loss(trl_side.dpo(folder, columns[:COMPARED], 1, False, {}, clock))
+    losses["TRL"] = trl_side.dpo_loss(trl_side.dpo(folder, pairs[:COMPARED], 1, False, {}, clock))
     learnt, read = sum(len(row.learnt) for row in rows), sum(len(row.ids) for row in rows)
     counted = Tokens(len(ids), read, learnt, "the rows")
     took = measured(turns, chosen.repeat, PER_DEVICE["dpo"])
@@ -194,6 +163,16 @@ def dpo(chosen: argparse.Namespace, shape: Shape, folder: Path, texts: list[Any]
         "losses": losses,
         "unit": "pairs/s",
     } | figures(shape, sections, counted, took, speeds, EPOCHS + 1 / 3)
+
+
+def settings(recipe: Any, wide: int) -> dict[str, Any]:
+    """What of ours is measured: the recipe's section, and what more memory buys."""
+    whole = recipe.model_copy(update={"gradient_checkpointing": False})
+    return {
+        "ours, the recipe's settings": recipe,
+        "ours, no gradient checkpointing": whole,
+        f"ours, + {wide:,} tokens at once": whole.model_copy(update={"batch_tokens": wide}),
+    }
 
 
 def common(batch: int, tokens: int) -> dict[str, Any]:

@@ -69,28 +69,15 @@ def main() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # seconds are the processor's
     import torch
     from page import machine, markdown
-    from rows import make_rows, make_tokenizer
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from rows import llama, make_rows, make_tokenizer
+    from transformers import LlamaForCausalLM
 
     torch.set_num_threads(chosen.threads)
     rows = make_rows(max(chosen.rows, chosen.pairs), chosen.seed)
     folder = Path(tempfile.mkdtemp()) / "model"
     tokenizer = make_tokenizer(rows, folder, chosen.vocabulary)
     torch.manual_seed(chosen.seed)
-    config = LlamaConfig(
-        vocab_size=chosen.vocabulary,
-        hidden_size=chosen.hidden,
-        num_hidden_layers=chosen.layers,
-        intermediate_size=chosen.mlp,
-        num_attention_heads=chosen.heads,
-        num_key_value_heads=chosen.heads,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.token_to_id("<|end|>"),
-        pad_token_id=0,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    LlamaForCausalLM(llama(chosen, tokenizer, chosen.heads)).save_pretrained(folder)
     ids = [tuple(tokenizer.encode(text).ids for text in (row.prompt, row.chosen, row.rejected)) for row in rows]
     settings = {name: value for name, value in vars(chosen).items() if name not in PLACES}
     other = LlamaFactory(chosen.llama_factory)
@@ -148,21 +135,14 @@ def dpo(
     """Pairs per second over two epochs, each setting."""
     import own_side
     import trl_side
+    from rows import columns
 
     from guardreasoner.recipe import DPOSection
 
     rows = own_side.dpo_rows(ids)
     section = DPOSection(**common(chosen), learning_rate=1e-6)
     job = {"stage": "dpo", "model": str(folder), "ids": ids, "batch": chosen.batch, "threads": chosen.threads}
-    columns = [
-        {
-            "prompt": text.prompt,
-            "chosen": text.chosen,
-            "rejected": text.rejected,
-            "length": len(p) + max(len(c), len(r)),
-        }
-        for text, (p, c, r) in zip(texts, ids, strict=True)
-    ]
+    pairs = columns(texts, ids)
 
     def own(bf16: bool) -> Turn:
         def turn() -> dict[str, float]:
@@ -173,7 +153,7 @@ def dpo(
 
     def rival(bf16: bool, settings: dict[str, Any]) -> Turn:
         def turn() -> dict[str, float]:
-            trainer = trl_side.dpo(folder, columns, chosen.batch, bf16, settings, clock)
+            trainer = trl_side.dpo(folder, pairs, chosen.batch, bf16, settings, clock)
             return {"pass": timed(trainer.train), "reference": trainer.reference}
 
         return turn
@@ -186,7 +166,7 @@ def dpo(
         turns |= {name: rival(bf16, settings) for name, settings in some.items()}
         turns |= other.turns(job, bf16)
     for name, settings in trl_side.DPO.items():
-        losses[name] = trl_side.dpo_loss(trl_side.dpo(folder, columns, chosen.batch, False, settings, clock))
+        losses[name] = trl_side.dpo_loss(trl_side.dpo(folder, pairs, chosen.batch, False, settings, clock))
     losses |= other.losses(job)
     check(losses)
     seconds = take_turns(turns, chosen.repeat)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
 
 from guardreasoner.training.tokenizer import save_tokenizer, train_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
 
 INSTRUCTION = (
     "You read a conversation between a person and an assistant. First say whether the request is kind or rude, then "
@@ -45,6 +50,38 @@ def make_tokenizer(rows: list[Row], folder: Path, vocabulary: int) -> Tokenizer:
     tokenizer = train_tokenizer([text for row in rows for text in (row.prompt, row.chosen, row.rejected)], vocabulary)
     save_tokenizer(tokenizer, folder)
     return tokenizer
+
+
+def llama(sizes: argparse.Namespace, tokenizer: Tokenizer, kv_heads: int) -> LlamaConfig:
+    """The shape that the command line says, for the tokenizer's ids."""
+    from transformers import LlamaConfig  # not before the command line has said which devices torch may see
+
+    return LlamaConfig(
+        vocab_size=sizes.vocabulary,
+        hidden_size=sizes.hidden,
+        num_hidden_layers=sizes.layers,
+        intermediate_size=sizes.mlp,
+        num_attention_heads=sizes.heads,
+        num_key_value_heads=kv_heads,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.token_to_id("<|end|>"),
+        pad_token_id=0,
+    )
+
+
+def columns(rows: list[Row], ids: list[tuple[list[int], ...]]) -> list[dict[str, object]]:
+    """The pairs as TRL reads them, and how long each is."""
+    return [
+        {
+            "prompt": row.prompt,
+            "chosen": row.chosen,
+            "rejected": row.rejected,
+            "length": len(prompt) + max(len(chosen), len(rejected)),
+        }
+        for row, (prompt, chosen, rejected) in zip(rows, ids, strict=True)
+    ]
 
 
 def _prompt(rng: random.Random) -> str:
