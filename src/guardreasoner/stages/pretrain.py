@@ -56,7 +56,7 @@ def documents(section: DataSection, samples: list[Sample]) -> list[str]:
     kept: dict[str, list[str]] = {source: [] for source in section.text}
     for source, _, text in text_rows(section.folder, section.text) if section.text else ():
         turns = dialogue(text)
-        if not (turns and is_dev(turns[0][1], section.dev_share)):  # the development split is not read here either
+        if not (turns and is_dev(turns[0][1], section.dev_share)):  # a dialogue is split by its first request
             kept[source].append(text)
     chosen = [text for source, texts in kept.items() for text in _up_to(texts, section.text[source], section.seed)]
     # Rows made from templates teach judging, not language; they serve only where there is nothing else.
