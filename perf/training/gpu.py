@@ -24,10 +24,11 @@ import own_side
 import torch
 import trl_side
 from gpu_page import markdown
-from gpu_turns import cleared, clock, device, figures, measured, timed
+from gpu_turns import cleared, clock, device, figures, measured
 from page import machine
 from rows import columns, llama, make_rows, make_tokenizer
 from transformers import LlamaForCausalLM
+from turns import timed
 
 from guardreasoner.recipe import DPOSection, SFTSection
 from guardreasoner.training.needs import Tokens
@@ -109,8 +110,9 @@ def sft(chosen: argparse.Namespace, shape: Shape, folder: Path, ids: list[Any]) 
     sections = settings(recipe, chosen.wide_tokens)
     turns = {name: own(lambda s, n: own_side.sft(folder, rows[:n], s, clock), s) for name, s in sections.items()}
     for name in ("TRL, defaults", "TRL, no gradient checkpointing", "TRL, + group_by_length"):
-        turns[name] = lambda n, settings=trl_side.SFT[name]: timed(
-            trl_side.sft(folder, ids[:n], PER_DEVICE["sft"], True, accumulating(chosen.rows, "sft") | settings).train
+        told = accumulating(chosen.rows, "sft") | trl_side.SFT[name]
+        turns[name] = lambda n, told=told: timed(
+            trl_side.sft(folder, ids[:n], PER_DEVICE["sft"], True, told).train, clock
         )
     some = ids[:COMPARED]
     plain = trl_side.sft(folder, some, COMPARED, False, {})
@@ -141,16 +143,15 @@ def dpo(chosen: argparse.Namespace, shape: Shape, folder: Path, texts: list[Any]
 
     turns = {name: own(both_epochs, s) for name, s in sections.items()}
 
-    def rival(settings: dict[str, Any]) -> Callable[[int], float]:
+    def rival(told: dict[str, Any]) -> Callable[[int], float]:
         def turn(count: int) -> float:
-            told = accumulating(chosen.pairs, "dpo") | settings
             trainer = trl_side.dpo(folder, pairs[:count], PER_DEVICE["dpo"], True, told, clock)
-            return EPOCHS * timed(trainer.train) + trainer.reference
+            return EPOCHS * timed(trainer.train, clock) + trainer.reference
 
         return turn
 
     for name in ("TRL, defaults", "TRL, no gradient checkpointing", "TRL, + precompute_ref_log_probs"):
-        turns[name] = rival(trl_side.DPO[name])
+        turns[name] = rival(accumulating(chosen.pairs, "dpo") | trl_side.DPO[name])
     losses = {"ours": own_side.dpo_loss(folder, rows[:COMPARED], recipe)}
     losses["TRL"] = trl_side.dpo_loss(trl_side.dpo(folder, pairs[:COMPARED], 1, False, {}, clock))
     learnt, read = sum(len(row.learnt) for row in rows), sum(len(row.ids) for row in rows)

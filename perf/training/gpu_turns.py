@@ -32,13 +32,6 @@ def clock() -> float:
     return time.perf_counter()
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    start = clock()
-    call()
-    return clock() - start
-
-
 def cleared() -> None:
     """Nothing of the turn before is left on the GPU, and its fullest is counted anew."""
     gc.collect()

@@ -158,13 +158,9 @@ class Journal:
         self._file.close()
 
     def _open(self) -> None:
-        try:
-            self._file = self.path.open("ab+")
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {reason(error)}") from error
-        if not _lock(self._file):
-            self._file.close()
-            raise InputError(f"{self.path} is in use by another process that is writing the same output")
+        self._file = _opened_alone(
+            self.path, f"{self.path} is in use by another process that is writing the same output"
+        )
         _drop_torn_line(self._file)
 
     def __enter__(self) -> Self:
@@ -184,14 +180,20 @@ def held(path: Path, doing: str) -> Generator[None]:
         InputError: another process has it, and is `doing` something there.
     """
     make_folder(path.parent)
+    with _opened_alone(path, f"{path.parent}: another process is {doing} here; wait for it, or stop it"):
+        yield
+
+
+def _opened_alone(path: Path, taken: str) -> IO[bytes]:
+    """To append to and to read, locked; InputError that says `taken` if another process has it."""
     try:
-        file = path.open("ab")
+        file = path.open("ab+")
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}") from error
-    with file:
-        if not _lock(file):
-            raise InputError(f"{path.parent}: another process is {doing} here; wait for it, or stop it")
-        yield
+    if not _lock(file):
+        file.close()
+        raise InputError(taken)
+    return file
 
 
 def _lock(file: IO[bytes]) -> bool:

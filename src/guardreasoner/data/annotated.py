@@ -33,16 +33,17 @@ def annotated_samples(folder: Path, source: str, path: Path, tally: Tally) -> It
     tally.place = f"{source}, labels of {path}"
     for _, row, text in text_rows(folder, (source,)):
         for turn, exchange in _exchanges(text):
-            if exchange.digest in seen:
+            digest = exchange.digest
+            if digest in seen:
                 continue
-            seen.add(exchange.digest)
+            seen.add(digest)
             tally.rows += 1
-            if exchange.digest not in labels:
+            if (found := labels.get(digest)) is None:
                 tally.left_out["no label"] += 1
                 continue
             tally.taken += 1
-            of = labels[exchange.digest]
-            yield Found(source, row, Sample(id=f"{source}-{row}-{turn}", source=source, exchange=exchange, labels=of))
+            name = f"{source}-{row}-{turn}"
+            yield Found(source, row, Sample(id=name, source=source, exchange=exchange, labels=found))
     if strangers := len(labels.keys() - seen):
         tally.note = f"{strangers:,} of {len(labels):,} labels are of exchanges that are not there"
     tally.check_some()
